@@ -74,6 +74,9 @@ type Value struct{ bits atomic.Uint64 }
 // Set sets the gauge.
 func (v *Value) Set(x float64) { v.bits.Store(math.Float64bits(x)) }
 
+// Get returns the gauge's value.
+func (v *Value) Get() float64 { return math.Float64frombits(v.bits.Load()) }
+
 // SetBool sets the gauge to 1 or 0.
 func (v *Value) SetBool(b bool) {
 	if b {
@@ -86,7 +89,7 @@ func (v *Value) SetBool(b bool) {
 // Gauge registers a gauge of these label values, at zero. Call it once for each.
 func (m *Metrics) Gauge(name string, values ...string) *Value {
 	v := &Value{}
-	m.GaugeFunc(name, func() float64 { return math.Float64frombits(v.bits.Load()) }, values...)
+	m.GaugeFunc(name, v.Get, values...)
 	return v
 }
 

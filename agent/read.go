@@ -1,0 +1,151 @@
+package agent
+
+import (
+	"time"
+
+	"mailquorum/probes"
+	"mailquorum/probes/collect"
+)
+
+// handler is what a mailbox tells the agent. Its functions run on the mailbox's
+// own goroutine, so the disk may be waited for there.
+func (a *Agent) handler(mailbox string) collect.Handler {
+	return collect.Handler{
+		Seen:    func(s collect.Sighting) bool { return a.sighted(mailbox, s) },
+		Scanned: func(began time.Time) { a.scanned(mailbox, began) },
+		Failed:  func(err *probes.Error) { a.unread(mailbox, err) },
+		Reset:   func(reason string) { a.reset(mailbox, reason) },
+	}
+}
+
+// sighted takes one mail. It answers true, and the mail may be deleted, only when
+// the tag is this agent's own and the outcome is on disk.
+func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
+	id, own := a.recognise(s.Tags)
+	if !own {
+		if len(s.Tags) > 0 {
+			a.metrics.foreign(mailbox)
+		}
+		return false
+	}
+	a.mu.Lock()
+	fl := a.follow.byID[id]
+	a.mu.Unlock()
+	if fl == nil {
+		c, ok, err := a.cfg.Journal.Canary(id)
+		if err != nil {
+			a.log.Error("a canary cannot be looked up", "canary", id.String(), "err", err)
+			return false
+		}
+		r := a.route(c.Route)
+		if !ok || r == nil {
+			a.metrics.unknown(mailbox) // a mail never creates a row
+			return true
+		}
+		a.mu.Lock()
+		fl = a.follow.add(c, r.Mailbox)
+		a.mu.Unlock()
+	}
+	r := a.route(fl.Route)
+
+	a.mu.Lock()
+	what := a.follow.sight(fl, s)
+	c := fl.Canary
+	if what == newsOutcome {
+		a.observe(s.At, r, c)
+	}
+	a.mu.Unlock()
+	switch what {
+	case newsOutcome:
+		saved := a.save(c)
+		a.finish(r, c)
+		a.log.Debug("canary arrived", "route", r.Name, "canary", c.ID.String(), "outcome", c.Outcome.String(), "latency", c.Latency)
+		a.urge()
+		return saved
+	case newsCopy:
+		a.metrics.duplicate(r)
+		return a.save(c)
+	}
+	return true
+}
+
+// recognise returns the canary of the first tag that this agent's key made.
+func (a *Agent) recognise(tags []string) (probes.ID, bool) {
+	for _, t := range tags {
+		if id, ok := a.tagKey.Verify(t); ok {
+			return id, true
+		}
+	}
+	return probes.ID{}, false
+}
+
+// scanned takes a complete look at a mailbox: what is past its deadline and was
+// not there is lost, and said so only now.
+func (a *Agent) scanned(mailbox string, began time.Time) {
+	now := time.Now()
+	a.mu.Lock()
+	missing := copies(a.follow.scanned(now, began, mailbox))
+	for _, r := range a.routes {
+		if r.Mailbox == mailbox {
+			r.evidence.ReadSide(now, nil)
+		}
+	}
+	a.observeAll(now, missing)
+	a.mu.Unlock()
+	a.metrics.scanned(mailbox, began)
+	a.conclude(missing)
+}
+
+// reset takes the news that a mailbox lost its memory.
+func (a *Agent) reset(mailbox, reason string) {
+	now := time.Now()
+	a.mu.Lock()
+	unknown := copies(a.follow.forgot(now, mailbox))
+	a.observeAll(now, unknown)
+	a.mu.Unlock()
+	a.log.Warn("mailbox starts anew: what was in flight is unknown", "mailbox", mailbox, "reason", reason, "canaries", len(unknown))
+	a.conclude(unknown)
+}
+
+func copies(fls []*flight) []probes.Canary {
+	out := make([]probes.Canary, len(fls))
+	for i, fl := range fls {
+		out[i] = fl.Canary
+	}
+	return out
+}
+
+// observeAll tells the evidence of several outcomes. The caller holds the lock.
+func (a *Agent) observeAll(now time.Time, cs []probes.Canary) {
+	for _, c := range cs {
+		a.observe(now, a.route(c.Route), c)
+	}
+}
+
+// conclude journals and counts settled canaries.
+func (a *Agent) conclude(cs []probes.Canary) {
+	for _, c := range cs {
+		a.log.Info("canary settled", "route", c.Route, "canary", c.ID.String(), "outcome", c.Outcome.String())
+		a.save(c)
+		a.finish(a.route(c.Route), c)
+	}
+	if len(cs) > 0 {
+		a.urge()
+	}
+}
+
+// unread takes a failure of the read side: evidence for stage retrieve, and
+// never a word about delivery.
+func (a *Agent) unread(mailbox string, err *probes.Error) {
+	now := time.Now()
+	a.mu.Lock()
+	for _, r := range a.routes {
+		if r.Mailbox == mailbox {
+			r.evidence.ReadSide(now, err)
+		}
+	}
+	a.mu.Unlock()
+	a.metrics.readError(mailbox, err)
+	a.log.Warn("mailbox cannot be read", "mailbox", mailbox, "outcome", err.Outcome.String(), "err", err, "hint", err.Hint)
+	a.urge()
+}

@@ -1,0 +1,174 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"mailquorum/coordinator/incident"
+	"mailquorum/internal/report"
+	"mailquorum/probes"
+	"mailquorum/probes/submit"
+)
+
+// openSpeedup is by how much the schedule quickens while an incident is open.
+const openSpeedup = 4
+
+// schedule sends a canary at each of the route's slots, and at each kick.
+func (a *Agent) schedule(ctx context.Context, r *route, wg *sync.WaitGroup) {
+	for {
+		interval := a.timing.Interval
+		if a.open(r.Service) {
+			interval /= openSpeedup
+		}
+		due := nextSlot(time.Now(), interval, r.phase)
+		timer := time.NewTimer(min(time.Until(due), a.timing.Interval/openSpeedup))
+		confirm := false
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-r.kick:
+			timer.Stop()
+			confirm = true
+		case <-timer.C:
+			if time.Now().Before(due) {
+				continue // woken to see whether an incident has opened
+			}
+		}
+		select {
+		case r.busy <- struct{}{}:
+			wg.Go(func() {
+				defer func() { <-r.busy }()
+				a.probe(ctx, r, confirm)
+			})
+		default:
+			a.log.Warn("canary left out: too many submissions hang", "route", r.Name, "hanging", submissionsAtOnce)
+		}
+	}
+}
+
+// open reports whether an outage incident of the service is known to be open.
+func (a *Agent) open(service string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.incidents[subjectOf(report.Outage, service)].Open()
+}
+
+func subjectOf(q report.Question, service string) incident.Subject {
+	return incident.Subject(q.String() + "/" + service)
+}
+
+// probe sends one canary and takes note of what the submission said. The intent
+// is on disk before the first SMTP byte: no row, no mail.
+func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
+	spanCtx, span := a.tracer.Start(context.WithoutCancel(ctx), "canary", trace.WithNewRoot(), trace.WithAttributes(
+		attribute.String("mailquorum.route", r.Name), attribute.String("mailquorum.service", r.Service),
+		attribute.Bool("mailquorum.confirm", confirm)))
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(spanCtx, carrier)
+
+	// Ambiguous with no stage: a mail may or may not have left.
+	c := probes.Canary{ID: probes.NewID(), Route: r.Name, Service: r.Service, Confirm: confirm, Sent: time.Now(),
+		Outcome: probes.Ambiguous, Trace: carrier["traceparent"]}
+	letter := probes.Letter{Canary: c, Tag: a.tagKey.Tag(c.ID), From: r.Submit.From, To: r.To,
+		Cluster: a.cfg.Roster.Cluster, Region: a.node.Region, Date: c.Sent}
+	message, err := letter.Bytes()
+	if err == nil {
+		err = a.cfg.Journal.Begin(c)
+	}
+	if err != nil {
+		a.metrics.journalError(err)
+		a.log.Error("no canary sent: it could not be journalled first", "route", r.Name, "err", err)
+		span.End()
+		return
+	}
+	a.mu.Lock()
+	a.spans[c.ID] = span
+	fl := a.follow.add(c, r.Mailbox)
+	a.mu.Unlock()
+	a.metrics.sent(r, confirm)
+
+	res, err := submit.Send(ctx, r.Submit, message, nil)
+	a.submitted(r, fl, res, err)
+	if err == nil {
+		a.boxes[r.Mailbox].Expect(r.likely(a.timing.Interval))
+	}
+}
+
+// likely is for how long an arrival is likely after the submission.
+func (r *route) likely(interval time.Duration) time.Duration { return interval / 2 }
+
+// submitted takes the result of a submission.
+func (a *Agent) submitted(r *route, fl *flight, res submit.Result, err error) {
+	now := time.Now()
+	a.mu.Lock()
+	fl.Timings, fl.Reply, fl.QueueID, fl.TLS, fl.Egress, fl.Accepted =
+		res.Timings, res.Reply, res.QueueID, res.TLS, res.Egress, res.Accepted
+	settled := false
+	switch e := probes.AsError(probes.StageNone, err); {
+	case e == nil && fl.Outcome.Open():
+		fl.Outcome, fl.Stage = probes.InFlight, probes.StageNone
+		r.evidence.Accepted(now, fl.ID, fl.Sent)
+	case e == nil: // seen before the reply to DATA came back
+		fl.Transit = max(0, fl.Seen.Sub(fl.Accepted))
+	default:
+		fl.Error = e.Error()
+		if e.Reply.Code != 0 {
+			fl.Reply = e.Reply
+		}
+		if e.Outcome == probes.Ambiguous && fl.Outcome.Open() {
+			fl.Outcome, fl.Stage = probes.Ambiguous, probes.StageData
+			r.evidence.Accepted(now, fl.ID, fl.Sent)
+		} else if fl.Outcome.Open() {
+			fl.settle(now, e.Outcome, e.Stage)
+			settled = true
+		}
+	}
+	c := fl.Canary
+	if settled {
+		a.observe(now, r, c)
+	}
+	a.mu.Unlock()
+	a.metrics.submitted(r, c)
+	a.save(c)
+	if err != nil {
+		a.log.Warn("submission failed", "route", r.Name, "canary", c.ID.String(), "outcome", c.Outcome.String(), "err", err)
+		a.urge()
+	}
+	if settled {
+		a.finish(r, c)
+	}
+}
+
+// observe tells the evidence of an outcome. The caller holds the lock.
+func (a *Agent) observe(now time.Time, r *route, c probes.Canary) {
+	r.evidence.Observe(now, evidenceOf(c))
+}
+
+// save journals the canary's present state. A full disk is met by going on.
+func (a *Agent) save(c probes.Canary) bool {
+	if err := a.cfg.Journal.Save(c); err != nil {
+		a.metrics.journalError(err)
+		a.log.Error("an outcome is not journalled", "canary", c.ID.String(), "outcome", c.Outcome.String(), "err", err)
+		return false
+	}
+	return true
+}
+
+// finish counts a settled canary and ends its trace.
+func (a *Agent) finish(r *route, c probes.Canary) {
+	a.metrics.settled(r, c)
+	a.mu.Lock()
+	span := a.spans[c.ID]
+	delete(a.spans, c.ID)
+	a.mu.Unlock()
+	if span == nil {
+		return
+	}
+	drawSpans(a.tracer, span, c)
+}

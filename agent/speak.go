@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"mailquorum/agent/evidence"
+	"mailquorum/internal/report"
+	"mailquorum/internal/vote"
+)
+
+// speak reports this agent's votes: every Timing.Report, and every Timing.Alert
+// while it is suspicious or an incident is open.
+func (a *Agent) speak(ctx context.Context) {
+	last := time.Time{}
+	every(ctx, a.timing.Alert, func(now time.Time) {
+		if now.Sub(last) >= a.timing.Report-a.timing.Alert/2 || a.excited(now) {
+			last = now
+			a.utter(now)
+		}
+	})
+}
+
+// excited reports whether others should hear this agent's votes often.
+func (a *Agent) excited(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, rec := range a.incidents {
+		if rec.Open() {
+			return true
+		}
+	}
+	for _, r := range a.routes {
+		if r.evidence.Suspicious(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// urge reports at once: something changed that a vote may depend on.
+func (a *Agent) urge() {
+	if a.mesh != nil {
+		a.utter(time.Now())
+	}
+}
+
+// utter composes, signs and sends this agent's report.
+func (a *Agent) utter(now time.Time) {
+	counts := a.counts()
+	a.mu.Lock()
+	a.seq++
+	rep := report.Report{Roster: a.cfg.Roster.Hash(), Boot: a.boot, Seq: a.seq, Wall: now.UnixMilli(), Echo: a.board.Echo()}
+	votes := a.votes(now)
+	for _, v := range votes {
+		epoch := a.incidents[subjectOf(v.question, v.service)].Epoch()
+		var count report.Count
+		if v.question == report.Outage {
+			count = counts[v.service]
+		}
+		rep.Votes = append(rep.Votes, report.MakeVote(v.question, v.place, epoch, v.Vote, count))
+	}
+	a.board.Spoke(now, a.boot, a.seq)
+	raw := rep.Seal(a.cfg.Roster.Cluster, a.cfg.Node, a.cfg.Key)
+	if e, err := report.Parse(raw); err == nil {
+		a.board.Accept(now, e, raw) // so that push/pull hands it on
+	}
+	a.mu.Unlock()
+	a.mesh.Send(raw)
+	a.metrics.voted(votes)
+}
+
+// answer is a vote with the question it answers.
+type answer struct {
+	question report.Question
+	service  string
+	place    int
+	vote.Vote
+}
+
+// votes forms this agent's answer to each question about each service that it
+// has routes to. The caller holds the lock.
+func (a *Agent) votes(now time.Time) []answer {
+	var out []answer
+	for place, s := range a.cfg.Roster.Services {
+		var outage, slow, account []vote.Vote
+		for _, r := range a.routes {
+			if r.place != place {
+				continue
+			}
+			outage = append(outage, a.local.Judge(now, r.evidence.Vote(now)))
+			slow = append(slow, a.local.Judge(now, r.evidence.Slow(now)))
+			account = append(account, r.evidence.Account(now))
+		}
+		if len(outage) == 0 {
+			continue
+		}
+		out = append(out, answer{report.Outage, s.Name, place, evidence.Combine(s.Combine, outage)})
+		if v := evidence.Combine(s.Combine, slow); v.Opinion != vote.Unsettled {
+			out = append(out, answer{report.Degraded, s.Name, place, v})
+		}
+		if v := evidence.Combine(s.Combine, account); v.Opinion == vote.Down {
+			out = append(out, answer{report.Account, s.Name, place, v})
+		}
+	}
+	return out
+}
+
+// counts is the account of canaries sent since the onset of each open incident.
+// It asks the journal, so it must not hold the lock meanwhile.
+func (a *Agent) counts() map[string]report.Count {
+	onsets := map[string]time.Time{}
+	a.mu.Lock()
+	for _, s := range a.cfg.Roster.Services {
+		if rec := a.incidents[subjectOf(report.Outage, s.Name)]; rec.Open() {
+			onsets[s.Name] = rec.OnsetTime()
+		}
+	}
+	a.mu.Unlock()
+	out := map[string]report.Count{}
+	for service, onset := range onsets {
+		c, err := a.cfg.Journal.Count(service, onset)
+		if err != nil {
+			a.metrics.journalError(err)
+			a.log.Error("canaries cannot be counted", "service", service, "err", err)
+			continue
+		}
+		out[service] = c
+	}
+	return out
+}

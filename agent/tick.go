@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"mailquorum/probes"
+	"mailquorum/probes/control"
+)
+
+// tick is the agent's own loop: what follows from the passing of time.
+func (a *Agent) tick(ctx context.Context) {
+	last := time.Now()
+	learned := last
+	a.beat.Store(last.UnixNano())
+	every(ctx, a.timing.Alert, func(now time.Time) {
+		a.beat.Store(now.UnixNano())
+		a.mu.Lock()
+		// A loop that turns far too late says nothing reliable about anybody.
+		a.local.Starved(now, now.Sub(last) > a.timing.Fresh || a.mesh.Health() > maxMeshHealth)
+		var scan []string
+		for name := range a.boxes {
+			if a.follow.overdue(now, name) {
+				scan = append(scan, name)
+			}
+		}
+		a.follow.prune(now)
+		a.mu.Unlock()
+		last = now
+		for _, name := range scan {
+			a.boxes[name].Scan()
+		}
+		a.askForConfirmation(now)
+		if now.Sub(learned) > 10*a.timing.Interval {
+			learned = now
+			a.remember()
+		}
+	})
+}
+
+// maxMeshHealth is the worst mesh health score with which a region still votes.
+const maxMeshHealth = 2
+
+// checkControls checks what is not the provider, four times an interval. With no
+// controls configured the region has no way to doubt itself.
+func (a *Agent) checkControls(ctx context.Context) {
+	if len(a.cfg.Controls) == 0 {
+		return
+	}
+	checker := control.Checker{Dial: a.cfg.Dial, TLS: a.cfg.ControlTLS}
+	check := func(time.Time) {
+		errs := checker.All(ctx, a.cfg.Controls)
+		if ctx.Err() != nil {
+			return
+		}
+		passed := 0
+		for i, err := range errs {
+			if err == nil {
+				passed++
+			} else {
+				a.log.Debug("control failed", "target", a.cfg.Controls[i].Name, "err", probes.Clean(err.Error()))
+			}
+			a.metrics.control(a.cfg.Controls[i].Name, err == nil)
+		}
+		now := time.Now()
+		a.mu.Lock()
+		a.local.Controls(now, passed, len(errs))
+		a.mu.Unlock()
+	}
+	check(time.Now())
+	every(ctx, a.timing.Interval/4, check)
+}
