@@ -1,0 +1,140 @@
+package collect
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+const (
+	opConnect  = "connecting"
+	opTLS      = "securing the connection"
+	opGreeting = "greeting"
+	opLogin    = "login"
+)
+
+// connect opens the connection and brings it to the point where the server's
+// greeting is to be read, in at most the watchdog's time.
+func (m *Mailbox) connect(ctx context.Context) (net.Conn, error) {
+	limit := m.cfg.Watchdog
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTimeout{limit})
+	defer cancel()
+	conn, err := m.cfg.Dial(ctx, "tcp", m.cfg.Address)
+	if err != nil {
+		return nil, dialFailure(ctx, opConnect, err)
+	}
+	free := context.AfterFunc(ctx, func() { conn.Close() })
+	secured, err := m.secure(ctx, conn)
+	if err == nil && !free() {
+		err = dialFailure(ctx, opTLS, context.Cause(ctx))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
+}
+
+func (m *Mailbox) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	switch m.cfg.TLS {
+	case Plain:
+		return conn, nil
+	case STARTTLS:
+		if err := startTLS(ctx, guarded(conn, plainBudget, m.cfg.Watchdog)); err != nil {
+			return nil, err
+		}
+		conn.SetDeadline(time.Time{})
+	}
+	tc := tls.Client(conn, m.cfg.TLSConfig)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return nil, dialFailure(ctx, opTLS, err)
+	}
+	if m.cfg.TLS == STARTTLS {
+		return greeted{tc, strings.NewReader(ownGreeting)}, nil
+	}
+	return tc, nil
+}
+
+// ownGreeting stands for the greeting that a server says before STARTTLS and not
+// again after it. It names no capabilities: what was said in clear is forgotten
+// (RFC 9051 section 6.2.1), and the library asks anew.
+const ownGreeting = "* OK secured\r\n"
+
+type greeted struct {
+	net.Conn
+	greeting *strings.Reader
+}
+
+func (g greeted) Read(b []byte) (int, error) {
+	if g.greeting.Len() > 0 {
+		return g.greeting.Read(b)
+	}
+	return g.Conn.Read(b)
+}
+
+const (
+	plainBudget   = 16 << 10 // bytes from the server before STARTTLS
+	maxPlainLines = 64
+)
+
+// startTLS reads the greeting and asks for TLS, RFC 9051 section 6.2.1. Nothing
+// else is said or believed in clear, a refusal is an error, and so is whatever
+// the server (or somebody between) says after its answer.
+func startTLS(ctx context.Context, conn net.Conn) error {
+	r := bufio.NewReaderSize(conn, 4<<10)
+	greeting, err := readLine(r)
+	if err != nil {
+		return dialFailure(ctx, opGreeting, err)
+	}
+	word := func(line string, i int) string {
+		if f := strings.Fields(line); i < len(f) {
+			return strings.ToUpper(f[i])
+		}
+		return ""
+	}
+	switch {
+	case word(greeting, 0) == "*" && word(greeting, 1) == "OK":
+	case word(greeting, 0) == "*" && word(greeting, 1) == "BYE":
+		return bye(opGreeting, errors.New(greeting[2:]), strings.ToLower(greeting))
+	case word(greeting, 0) == "*" && word(greeting, 1) == "PREAUTH":
+		return unknown(opTLS, errors.New("the server says that we are logged in, in clear"), "STARTTLS is impossible after PREAUTH: somebody may be in between")
+	default:
+		return unknown(opGreeting, fmt.Errorf("not IMAP: %s", greeting), "the port speaks no IMAP in clear")
+	}
+	if _, err := io.WriteString(conn, "S STARTTLS\r\n"); err != nil {
+		return dialFailure(ctx, opTLS, err)
+	}
+	for range maxPlainLines {
+		line, err := readLine(r)
+		if err != nil {
+			return dialFailure(ctx, opTLS, err)
+		}
+		if word(line, 0) != "S" {
+			continue
+		}
+		if word(line, 1) != "OK" {
+			return unknown(opTLS, fmt.Errorf("STARTTLS refused: %s", line), "without TLS nothing is said: check the port, or whether somebody is in between")
+		}
+		if r.Buffered() > 0 {
+			return unknown(opTLS, errors.New("something was said in clear after STARTTLS"), "somebody may be in between")
+		}
+		return nil
+	}
+	return unknown(opTLS, errors.New("STARTTLS was not answered"), "")
+}
+
+// readLine reads one line of at most the reader's size.
+func readLine(r *bufio.Reader) (string, error) {
+	line, err := r.ReadSlice('\n')
+	if err != nil {
+		return "", err
+	}
+	return string(bytes.TrimRight(line, "\r\n")), nil
+}
