@@ -1,0 +1,212 @@
+package mesh
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// accept takes connections until the mesh closes.
+func (m *Mesh) accept() {
+	var g gate
+	config := m.serverTLS()
+	for pause := time.Duration(0); ; {
+		conn, err := m.cfg.Listener.Accept()
+		if m.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			if err == nil {
+				conn.Close()
+			}
+			return
+		}
+		if err != nil { // out of file descriptors, most likely: it passes
+			pause = min(max(2*pause, 10*time.Millisecond), time.Second)
+			m.cfg.Log.Warn("accepting a mesh connection", "error", err)
+			select {
+			case <-time.After(pause):
+			case <-m.ctx.Done():
+				return
+			}
+			continue
+		}
+		pause = 0
+		m.wg.Go(func() { m.meet(&g, conn, config) })
+	}
+}
+
+// meet shakes hands with whoever called, in bounded time and memory, and goes on
+// only with a peer.
+func (m *Mesh) meet(g *gate, raw net.Conn, config *tls.Config) {
+	defer raw.Close()
+	hello := newBounded(raw, maxHello)
+	leave := g.enter(raw)
+	ctx, cancel := context.WithTimeout(m.ctx, handshakeTimeout)
+	conn := tls.Server(hello, config)
+	err := conn.HandshakeContext(ctx)
+	cancel()
+	leave()
+	if err != nil {
+		if m.ctx.Err() == nil {
+			m.count.strangers.Add(1)
+			m.cfg.Log.Debug("mesh connection refused", "from", raw.RemoteAddr(), "error", err)
+		}
+		return
+	}
+	p := m.peerOf(conn.ConnectionState())
+	switch conn.ConnectionState().NegotiatedProtocol {
+	case protoFrames:
+		hello.free()
+		m.hear(p, conn)
+	case protoStream:
+		hello.refill(maxStream)
+		m.stream(p, conn)
+	}
+}
+
+// hear reads the frames of one peer. A newer connection of the same peer ends an
+// older one: the peer has dialled again because that one is of no use to it.
+func (m *Mesh) hear(p *peer, conn *tls.Conn) {
+	raw := conn.NetConn()
+	stop := context.AfterFunc(m.ctx, func() { raw.Close() })
+	defer stop()
+	mine := func() { raw.Close() }
+	p.mu.Lock()
+	old := p.incoming
+	p.incoming = mine
+	p.mu.Unlock()
+	if old != nil {
+		old()
+	}
+	p.link.retry() // it lives: no need to wait
+	answer := func(body []byte) error {
+		raw.SetWriteDeadline(time.Now().Add(handshakeTimeout))
+		return frame{kindEcho, body}.writeTo(conn)
+	}
+	if answer(nil) != nil {
+		return
+	}
+	r := bufio.NewReaderSize(conn, 16<<10)
+	for {
+		raw.SetReadDeadline(time.Now().Add(m.deaf()))
+		f, err := readFrame(r)
+		if err != nil {
+			return
+		}
+		m.count.framesIn.Add(1)
+		m.count.bytesIn.Add(uint64(f.size()))
+		switch f.kind {
+		case kindPacket:
+			m.packet(p, f.body)
+		case kindMessage:
+			m.message(p.lane, f.body)
+		case kindAsk, kindTell:
+			m.asked(p, f)
+		case kindBeat:
+			if answer(f.body) != nil {
+				return
+			}
+		}
+	}
+}
+
+// deaf is how long an incoming connection may be silent: several heartbeats of
+// its other end, even when that is configured a little slower.
+func (m *Mesh) deaf() time.Duration { return 4 * m.silence() }
+
+// packet hands one packet to memberlist, as from its proven sender.
+func (m *Mesh) packet(p *peer, b []byte) {
+	if !sane(b) {
+		m.count.dropped.Add(1)
+		return
+	}
+	select {
+	case m.packets <- &memberlist.Packet{Buf: b, From: virtualAddr(p.Name), Timestamp: time.Now()}:
+	default:
+		m.count.dropped.Add(1)
+	}
+}
+
+// message queues a message for Receive.
+func (m *Mesh) message(lane int, b []byte) {
+	c := letter{identify(b), b, lane}
+	if m.seen.has(c.id) {
+		m.count.duplicates.Add(1)
+		return
+	}
+	if !m.inbox.put(c) {
+		m.count.dropped.Add(1)
+	}
+}
+
+// hangUp closes the connection that p's frames come in on.
+func (p *peer) hangUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.incoming != nil {
+		p.incoming()
+	}
+}
+
+// gate bounds unfinished handshakes. When there are too many, the oldest of the
+// source with most of them is closed: a flood ends itself, not the peers.
+type gate struct {
+	mu   sync.Mutex
+	open []guest // oldest first
+}
+
+type guest struct {
+	host string
+	conn net.Conn
+}
+
+// enter admits a connection and returns what to call once its handshake is over.
+func (g *gate) enter(conn net.Conn) (leave func()) {
+	host, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	if err != nil {
+		host = conn.RemoteAddr().String()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.open) >= maxUnfinished {
+		g.remove(g.oldest()).Close()
+	}
+	g.open = append(g.open, guest{host, conn})
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for i := range g.open {
+			if g.open[i].conn == conn {
+				g.remove(i)
+				return
+			}
+		}
+	}
+}
+
+// oldest returns the place of the oldest guest of the host that has most.
+func (g *gate) oldest() int {
+	first, n, best := map[string]int{}, map[string]int{}, 0
+	for i, o := range g.open {
+		if _, ok := first[o.host]; !ok {
+			first[o.host] = i
+		}
+		n[o.host]++
+	}
+	for i, o := range g.open {
+		if n[o.host] > n[g.open[best].host] {
+			best = i
+		}
+	}
+	return first[g.open[best].host]
+}
+
+func (g *gate) remove(i int) net.Conn {
+	conn := g.open[i].conn
+	g.open = append(g.open[:i], g.open[i+1:]...)
+	return conn
+}

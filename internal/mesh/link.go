@@ -1,0 +1,255 @@
+package mesh
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// link is the connection on which this node's frames go to one peer. It is
+// dialled again for ever. Frames are queued only while it is up: what was not
+// sent is repaired by the digest that follows when it comes up.
+type link struct {
+	m      *Mesh
+	p      *peer
+	queue  chan frame
+	queued atomic.Int64 // bytes
+	up     atomic.Bool
+	rtt    atomic.Int64  // of the last heartbeat, nanoseconds
+	again  chan struct{} // see retry
+}
+
+func newLink(m *Mesh, p *peer) *link {
+	return &link{m: m, p: p, queue: make(chan frame, maxQueueFrames), again: make(chan struct{}, 1)}
+}
+
+// send queues a frame and reports whether the link is up. A full queue drops it,
+// as a network would. It never blocks.
+func (l *link) send(f frame) bool {
+	if !l.up.Load() {
+		return false
+	}
+	if l.m.lose != nil && l.m.lose(l.p.Name) {
+		return true
+	}
+	if n := int64(f.size()); l.queued.Add(n) <= maxQueueBytes {
+		select {
+		case l.queue <- f:
+			return true
+		default:
+		}
+	}
+	l.queued.Add(-int64(f.size()))
+	l.m.count.dropped.Add(1)
+	return true
+}
+
+// retry is called when the peer has just connected, so it lives, perhaps anew and
+// elsewhere: a link that waits dials at once, one that is up must prove itself.
+func (l *link) retry() {
+	select {
+	case l.again <- struct{}{}:
+	default:
+	}
+}
+
+// run keeps the link up until the mesh closes. The address's name is resolved
+// each time, by Dial.
+func (l *link) run() {
+	first := min(100*time.Millisecond, l.m.cfg.Rejoin/2)
+	wait := first
+	for l.m.ctx.Err() == nil {
+		conn, err := l.dial()
+		if err == nil {
+			began := time.Now()
+			err = l.serve(conn)
+			if time.Since(began) > l.m.cfg.Rejoin {
+				wait = first
+			}
+		}
+		l.m.cfg.Log.Debug("mesh link down", "peer", l.p.Name, "error", err)
+		select {
+		case <-l.m.ctx.Done():
+		case <-l.again:
+			wait = first
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, l.m.cfg.Rejoin/2)
+	}
+}
+
+// dial opens a connection, and waits until the peer has accepted this node: in
+// TLS 1.3 the client is done before the server has looked at its certificate.
+func (l *link) dial() (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(l.m.ctx, handshakeTimeout)
+	defer cancel()
+	conn, err := l.m.dial(ctx, l.p, protoFrames)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.NetConn().Close() })
+	_, err = readFrame(conn)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		conn.NetConn().Close()
+		return nil, fmt.Errorf("waiting for %s to accept: %w", l.p.Name, err)
+	}
+	return conn, nil
+}
+
+// silence is how long a link may go without an echo. A peer that moved without a
+// word is given up after it, not after TCP's quarter of an hour.
+func (m *Mesh) silence() time.Duration { return max(m.cfg.Rejoin, 2*time.Second) }
+
+// serve writes what is queued until the connection fails or the mesh closes.
+func (l *link) serve(conn *tls.Conn) error {
+	dead := make(chan error, 1)
+	l.m.wg.Go(func() { dead <- l.listen(conn) })
+	raw := conn.NetConn()
+	defer raw.Close()
+
+	l.empty()
+	l.up.Store(true)
+	defer l.up.Store(false)
+	l.greet()
+	l.m.cfg.Log.Debug("mesh link up", "peer", l.p.Name)
+
+	beat := time.NewTicker(l.m.silence() / 4)
+	defer beat.Stop()
+	w := bufio.NewWriterSize(counted{conn, &l.m.count.bytesOut}, 16<<10)
+	write := func(f frame) error {
+		l.m.count.framesOut.Add(1)
+		if err := f.writeTo(w); err != nil || len(l.queue) > 0 {
+			return err
+		}
+		return w.Flush()
+	}
+	for {
+		raw.SetWriteDeadline(time.Now().Add(l.m.silence()))
+		select {
+		case f := <-l.queue:
+			l.queued.Add(-int64(f.size()))
+			if err := write(f); err != nil {
+				return err
+			}
+		case <-beat.C:
+			if err := write(heartbeat()); err != nil {
+				return err
+			}
+		case <-l.again:
+			raw.SetReadDeadline(time.Now().Add(l.m.silence() / 4))
+			if err := write(heartbeat()); err != nil {
+				return err
+			}
+		case err := <-dead:
+			return err
+		case <-l.m.ctx.Done():
+			return l.finish(conn, w, dead)
+		}
+	}
+}
+
+func heartbeat() frame {
+	return frame{kindBeat, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))}
+}
+
+// finish writes what is left, at most for a second.
+func (l *link) finish(conn *tls.Conn, w *bufio.Writer, dead <-chan error) error {
+	l.up.Store(false)
+	conn.NetConn().SetWriteDeadline(time.Now().Add(time.Second))
+	for {
+		select {
+		case f := <-l.queue:
+			l.queued.Add(-int64(f.size()))
+			if err := f.writeTo(w); err != nil {
+				return err
+			}
+		default:
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			if err := conn.CloseWrite(); err != nil {
+				return err
+			}
+			select { // the peer closes when it has read everything
+			case err := <-dead:
+				return err
+			case <-time.After(time.Second):
+				return context.Canceled
+			}
+		}
+	}
+}
+
+// listen reads the echoes, and ends the link when they stay away.
+func (l *link) listen(conn *tls.Conn) error {
+	raw := conn.NetConn()
+	defer raw.Close()
+	for {
+		raw.SetReadDeadline(time.Now().Add(l.m.silence()))
+		f, err := readFrame(conn)
+		if err != nil {
+			return err
+		}
+		if f.kind == kindEcho && len(f.body) == 8 {
+			l.rtt.Store(time.Now().UnixNano() - int64(binary.BigEndian.Uint64(f.body)))
+		}
+	}
+}
+
+// empty drops what was queued for the connection before.
+func (l *link) empty() {
+	for {
+		select {
+		case f := <-l.queue:
+			l.queued.Add(-int64(f.size()))
+			l.m.count.dropped.Add(1)
+		default:
+			return
+		}
+	}
+}
+
+// greet brings both sides up to date at once.
+func (l *link) greet() {
+	l.send(frame{kindAsk, encodeDigest(l.m.cfg.State())})
+	select {
+	case l.m.rejoin <- struct{}{}:
+	default:
+	}
+}
+
+// dial opens a TLS connection to a peer and shakes hands.
+func (m *Mesh) dial(ctx context.Context, p *peer, proto string) (*tls.Conn, error) {
+	raw, err := m.cfg.Dial(ctx, "tcp", p.Address)
+	if err != nil {
+		return nil, fmt.Errorf("dialling %s: %w", p.Name, err)
+	}
+	conn := tls.Client(raw, m.clientTLS(p, proto))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		m.count.refused.Add(1)
+		return nil, fmt.Errorf("shaking hands with %s: %w", p.Name, err)
+	}
+	return conn, nil
+}
+
+// counted counts the bytes written.
+type counted struct {
+	net.Conn
+	n *atomic.Uint64
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.n.Add(uint64(n))
+	return n, err
+}
