@@ -18,7 +18,7 @@ type Letter struct {
 	To      string    // address
 	Cluster string    // name of the monitor, for the reader: see Validate
 	Region  string    // where it was sent, for the reader
-	Domain  string    // right side of the Message-ID
+	Domain  string    // right side of the Message-ID; empty: the domain of From
 	Date    time.Time // of the Date field, whole seconds; zero: Canary.Sent
 }
 
@@ -33,7 +33,7 @@ func (l Letter) Validate() error {
 		return fmt.Errorf("letter: from: %q is no plain address", Clean(l.From))
 	case !ValidAddress(l.To):
 		return fmt.Errorf("letter: to: %q is no plain address", Clean(l.To))
-	case !ValidHost(l.Domain):
+	case !ValidHost(l.domain()):
 		return fmt.Errorf("letter: domain: %q is no domain", Clean(l.Domain))
 	case !plainName(l.Cluster):
 		return fmt.Errorf("letter: cluster: %q: want 1 to 64 of a-z, A-Z, 0-9, '.', '-' and '_'", Clean(l.Cluster))
@@ -69,7 +69,7 @@ func (l Letter) fields() [][2]string {
 		{"From", "mailquorum <" + l.From + ">"},
 		{"To", "<" + l.To + ">"},
 		{"Subject", l.subject()},
-		{"Message-ID", "<" + l.Tag + "@" + l.Domain + ">"},
+		{"Message-ID", "<" + l.Tag + "@" + l.domain() + ">"},
 		{"Auto-Submitted", "auto-generated"},
 		{"X-Auto-Response-Suppress", "All"}, // Exchange answers Auto-Submitted mail all the same
 		{tagField, l.Tag},
@@ -81,6 +81,14 @@ func (l Letter) fields() [][2]string {
 		[2]string{"MIME-Version", "1.0"},
 		[2]string{"Content-Type", "text/plain; charset=us-ascii"},
 		[2]string{"Content-Transfer-Encoding", "7bit"})
+}
+
+func (l Letter) domain() string {
+	if l.Domain == "" {
+		_, d, _ := strings.Cut(l.From, "@")
+		return d
+	}
+	return l.Domain
 }
 
 func (l Letter) date() time.Time {

@@ -53,6 +53,11 @@ Canary: TAG
 	if diff := cmp.Diff(want, string(l.Bytes())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	l.Domain = ""
+	if raw := l.Bytes(); !bytes.Contains(raw, []byte("Message-ID: <"+l.Tag+"@eu.example>")) {
+		t.Errorf("without a Domain the Message-ID is not of the sender's domain:\n%s", raw)
+	}
+	l = testLetter()
 	l.Date, l.Canary.Sent = time.Time{}, l.Date
 	if string(l.Bytes()) != want {
 		t.Error("without a Date the letter is not dated when it was sent")
@@ -99,7 +104,7 @@ func TestWhatIsBuiltParsesToExactlyItsFields(t *testing.T) {
 		}
 		want := mail.Header{
 			"Date": {l.Date.UTC().Format(time.RFC1123Z)}, "From": {"mailquorum <" + l.From + ">"}, "To": {"<" + l.To + ">"},
-			"Subject": {l.subject()}, "Message-Id": {"<" + l.Tag + "@" + l.Domain + ">"},
+			"Subject": {l.subject()}, "Message-Id": {"<" + l.Tag + "@" + l.domain() + ">"},
 			"Auto-Submitted": {"auto-generated"}, "X-Auto-Response-Suppress": {"All"}, "X-Mailquorum-Canary": {l.Tag},
 			"Mime-Version": {"1.0"}, "Content-Type": {"text/plain; charset=us-ascii"}, "Content-Transfer-Encoding": {"7bit"},
 		}

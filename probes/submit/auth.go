@@ -1,0 +1,73 @@
+package submit
+
+import (
+	"errors"
+	"time"
+
+	"github.com/emersion/go-sasl"
+
+	"mailquorum/probes"
+)
+
+var (
+	errNoAuth    = errors.New("the server offers no AUTH")
+	errMechanism = errors.New("the server does not offer the mechanism")
+	errClearText = errors.New("a password is not sent over a connection without TLS")
+)
+
+// authenticate passes the stage auth; without a username there is none.
+func (s *session) authenticate() error {
+	if s.cfg.Username == "" {
+		return nil
+	}
+	s.stage = probes.StageAuth
+	began := time.Now()
+	// Validate has said so already. That this line stands between any way to get
+	// here and the password is worth the repetition.
+	if !s.result.TLS.Verified && !(s.cfg.TLS == Plain && s.cfg.AllowPlainAuth) {
+		return errClearText
+	}
+	mech, err := s.mechanism()
+	if err != nil {
+		return err
+	}
+	if err := s.client.Auth(mech); err != nil {
+		return err
+	}
+	s.passed(probes.StageAuth, time.Since(began))
+	return nil
+}
+
+// mechanism chooses how to log in, of what the server offers.
+func (s *session) mechanism() (sasl.Client, error) {
+	if ok, _ := s.client.Extension("AUTH"); !ok {
+		return nil, errNoAuth
+	}
+	user, password := s.cfg.Username, s.cfg.Password.Reveal()
+	plain, login := s.client.SupportsAuth("PLAIN"), s.client.SupportsAuth("LOGIN")
+	switch {
+	case s.cfg.Mechanism != MechanismLogin && plain:
+		return sasl.NewPlainClient("", user, password), nil
+	case s.cfg.Mechanism != MechanismPlain && login:
+		return &loginClient{user, password}, nil
+	}
+	return nil, errMechanism
+}
+
+// loginClient is LOGIN as servers ask for it: the name on the first challenge,
+// the password on the second, whatever the challenges say. go-sasl's own insists
+// on the words "Password:".
+type loginClient struct{ user, password string }
+
+func (l *loginClient) Start() (string, []byte, error) { return "LOGIN", nil, nil }
+
+func (l *loginClient) Next([]byte) ([]byte, error) {
+	for _, answer := range []*string{&l.user, &l.password} {
+		if *answer != "" {
+			out := []byte(*answer)
+			*answer = ""
+			return out, nil
+		}
+	}
+	return nil, sasl.ErrUnexpectedServerChallenge
+}

@@ -1,0 +1,147 @@
+package submit
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"mailquorum/internal/secret"
+	"mailquorum/probes"
+)
+
+// DialFunc opens a connection; address is host:port, the host a name or an
+// address. It must return when ctx ends.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// TLSMode says how a connection becomes secret.
+type TLSMode string
+
+// The TLS modes.
+const (
+	Implicit TLSMode = "implicit" // TLS from the first byte: port 465, advised (RFC 8314)
+	STARTTLS TLSMode = "starttls" // upgrade before anything else is said: port 587; a server without STARTTLS is a failure
+	Plain    TLSMode = "plain"    // no TLS: for a relay on the own machine, or to watch an MX as strangers meet it
+)
+
+// The SASL mechanisms.
+const (
+	MechanismPlain = "plain" // RFC 4616
+	MechanismLogin = "login" // obsolete, for servers that know nothing else
+)
+
+// DefaultTimeout is the budget of a submission without Config.Timeout.
+const DefaultTimeout = 30 * time.Second
+
+// Config is how to reach a provider's submission server.
+type Config struct {
+	Address string  // host:port
+	TLS     TLSMode // no default: it must be said
+
+	// TLSConfig may name RootCAs, Certificates, ServerName (default: the host of
+	// Address), MinVersion (1.2 at least) and Time; no other field is used, so
+	// that no configuration can turn the verification off.
+	TLSConfig *tls.Config
+
+	Username  string        // empty: no authentication
+	Password  secret.Secret // sent only under TLS, or with AllowPlainAuth
+	Mechanism string        // plain or login; empty: PLAIN where the server offers it, else LOGIN
+
+	// AllowPlainAuth permits to send the password in clear text when TLS is plain.
+	// Only a connection that never leaves the machine deserves it.
+	AllowPlainAuth bool
+
+	From  string // envelope sender: probes.ValidAddress
+	To    string // envelope recipient
+	Hello string // name said in EHLO; empty: the domain of From
+
+	Dial DialFunc // nil: the system's
+
+	// Lookup resolves Address's host; its time is the stage resolve. nil: the
+	// system's resolver if Dial is nil too; else Dial gets the name as it is, and
+	// there is no stage resolve.
+	Lookup func(ctx context.Context, host string) ([]string, error)
+
+	Timeout time.Duration // for the whole submission; 0: DefaultTimeout
+}
+
+// Validate returns everything that is wrong with the configuration, joined.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	host, port, err := net.SplitHostPort(c.Address)
+	if err != nil || port == "" {
+		bad("address: %q: want host:port", probes.Clean(c.Address))
+	} else if !probes.ValidHost(host) && net.ParseIP(host) == nil {
+		bad("address: %q is no host name and no IP address", probes.Clean(host))
+	}
+	switch c.TLS {
+	case Implicit, STARTTLS, Plain:
+	default:
+		bad("tls: %q: want implicit, starttls or plain", probes.Clean(string(c.TLS)))
+	}
+	switch c.Mechanism {
+	case "", MechanismPlain, MechanismLogin:
+	default:
+		bad("mechanism: %q: want plain or login", probes.Clean(c.Mechanism))
+	}
+	if c.Username != "" && c.Password.Empty() {
+		bad("password: missing although there is a username")
+	}
+	if strings.ContainsAny(c.Username, "\x00\r\n") || strings.ContainsAny(c.Password.Reveal(), "\x00\r\n") {
+		bad("username or password: holds a line end or a zero byte")
+	}
+	if c.Username != "" && c.TLS == Plain && !c.AllowPlainAuth {
+		bad("tls: plain would send the password in clear text: use implicit or starttls, or say so explicitly")
+	}
+	if !probes.ValidAddress(c.From) {
+		bad("from: %q is no plain mail address", probes.Clean(c.From))
+	}
+	if !probes.ValidAddress(c.To) {
+		bad("to: %q is no plain mail address", probes.Clean(c.To))
+	}
+	if c.Hello != "" && !probes.ValidHost(c.Hello) {
+		bad("hello: %q is no host name", probes.Clean(c.Hello))
+	}
+	if c.Timeout < 0 {
+		bad("timeout: %v is negative", c.Timeout)
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) host() string {
+	host, _, _ := net.SplitHostPort(c.Address)
+	return host
+}
+
+func (c Config) hello() string {
+	if c.Hello != "" {
+		return c.Hello
+	}
+	_, domain, _ := strings.Cut(c.From, "@")
+	return domain
+}
+
+func (c Config) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return DefaultTimeout
+	}
+	return c.Timeout
+}
+
+// tls is the configuration of a handshake with host: a new one, made of the
+// fields that a caller may set.
+func (c Config) tls(host string) *tls.Config {
+	out := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if in := c.TLSConfig; in != nil {
+		out.RootCAs, out.Certificates, out.Time = in.RootCAs, in.Certificates, in.Time
+		out.MinVersion = max(out.MinVersion, in.MinVersion)
+		if in.ServerName != "" {
+			out.ServerName = in.ServerName
+		}
+	}
+	return out
+}

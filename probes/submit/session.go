@@ -1,0 +1,187 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"mailquorum/probes"
+)
+
+// session is one dialogue with a server, from the dial to QUIT. It is used by
+// one goroutine; only the end of the context closes its connection from another.
+type session struct {
+	cfg      Config
+	progress func(probes.Timing)
+	result   Result
+
+	stage  probes.Stage // where the dialogue is
+	raw    net.Conn     // guarded
+	conn   net.Conn     // the same, or TLS over it
+	wire   *wire        // what the library sees of it
+	client *smtp.Client // once the server has been greeted
+	dot    bool         // the whole message with its final dot has been handed to the network
+	broken bool         // the dialogue is out of step: no QUIT
+	stop   func() bool  // ends the watch over the context
+}
+
+func newSession(cfg Config, progress func(probes.Timing)) *session {
+	return &session{cfg: cfg, progress: progress, stage: probes.StageResolve}
+}
+
+// check refuses what must not reach a server at all. It is our fault: Unknown.
+func (s *session) check(message []byte) error {
+	err := s.cfg.Validate()
+	if len(message) == 0 {
+		err = errors.Join(err, errors.New("the message is empty"))
+	}
+	if err == nil {
+		return nil
+	}
+	return &probes.Error{Stage: probes.StageNone, Outcome: probes.Unknown, Hint: "mend the configuration of the route",
+		Err: fmt.Errorf("submitting: %w", err)}
+}
+
+// budget puts the submission's time-out on ctx.
+func (s *session) budget(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := s.cfg.timeout()
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("no end of the dialogue within %v: %w", d, context.DeadlineExceeded))
+}
+
+// open takes the dialogue to where a message can be sent: connected, greeted,
+// secured and logged in, as the configuration says.
+func (s *session) open(ctx context.Context) error {
+	conn, connecting, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	deadline, _ := ctx.Deadline()
+	s.raw = protect(conn, deadline)
+	s.conn = s.raw
+	s.stop = context.AfterFunc(ctx, func() { s.raw.Close() })
+
+	if s.cfg.TLS == Implicit {
+		s.stage = probes.StageTLS
+		began := time.Now()
+		if err := s.secure(ctx); err != nil {
+			return err
+		}
+		s.passed(probes.StageTLS, time.Since(began))
+	}
+	s.stage = probes.StageConnect
+	began := time.Now()
+	o := openingOn(s.conn)
+	if err := o.greeting(); err != nil {
+		return err
+	}
+	if s.cfg.TLS == STARTTLS {
+		if err := o.ehlo(s.cfg.hello()); err != nil {
+			return err
+		}
+	} else if err := s.hello(o.text.R); err != nil {
+		return err
+	}
+	s.passed(probes.StageConnect, connecting+time.Since(began))
+
+	if s.cfg.TLS == STARTTLS {
+		if err := s.upgrade(ctx, o); err != nil {
+			return err
+		}
+	}
+	return s.authenticate()
+}
+
+// upgrade is STARTTLS, the handshake, and the EHLO that must be said again under
+// it (RFC 3207 section 4.2): one stage.
+func (s *session) upgrade(ctx context.Context, o *opening) error {
+	s.stage = probes.StageTLS
+	began := time.Now()
+	if err := o.starttls(); err != nil {
+		return err
+	}
+	if err := s.secure(ctx); err != nil {
+		return err
+	}
+	if err := s.hello(s.conn); err != nil {
+		return err
+	}
+	s.passed(probes.StageTLS, time.Since(began))
+	return nil
+}
+
+// hello gives the connection to the library and says EHLO; in is where the
+// server's words are read from.
+func (s *session) hello(in io.Reader) error {
+	s.wire = newWire(s.conn, in)
+	s.client = smtp.NewClient(s.wire)
+	s.client.CommandTimeout = s.cfg.timeout() // the guard's deadline is the earlier one
+	s.client.SubmissionTimeout = s.cfg.timeout()
+	return s.client.Hello(s.cfg.hello())
+}
+
+// deliver passes the stages envelope and data.
+func (s *session) deliver(message []byte) error {
+	s.stage = probes.StageEnvelope
+	began := time.Now()
+	if err := s.client.Mail(s.cfg.From, &smtp.MailOptions{Size: int64(len(message))}); err != nil {
+		return err
+	}
+	if err := s.client.Rcpt(s.cfg.To, nil); err != nil {
+		return err
+	}
+	s.passed(probes.StageEnvelope, time.Since(began))
+
+	s.stage = probes.StageData
+	began = time.Now()
+	reply, err := s.data(message)
+	if err != nil {
+		return err
+	}
+	s.result.Accepted = time.Now()
+	s.result.Reply = reply
+	s.result.QueueID = queueID(reply.Text)
+	s.passed(probes.StageData, s.result.Accepted.Sub(began))
+	return nil
+}
+
+// data sends the message and reads the final reply. The message is handed over
+// once its final dot has been written without an error: before that the server
+// must not deliver it (RFC 5321 section 4.1.1.4), after that it may.
+func (s *session) data(message []byte) (probes.Reply, error) {
+	w, err := s.client.Data()
+	if err != nil {
+		return probes.Reply{}, err
+	}
+	if _, err := w.Write(message); err != nil {
+		return probes.Reply{}, fmt.Errorf("sending the message: %w", err)
+	}
+	resp, err := w.CloseWithResponse()
+	s.dot = s.wire.wrote == nil
+	if code, msg, ok := positive(err); ok { // 251 and the like: the first digit counts, RFC 5321 section 4.2.1
+		return s.reply(code, msg), nil
+	}
+	if err != nil {
+		return probes.Reply{}, err
+	}
+	return s.reply(250, resp.StatusText), nil
+}
+
+// quitGrace bounds, in time, the goodbye to a server that has already answered.
+const quitGrace = time.Second
+
+// close says QUIT where the dialogue is in step, and closes the connection.
+func (s *session) close() {
+	if s.stop == nil {
+		return // never connected
+	}
+	if inTime := s.stop(); inTime && s.client != nil && !s.broken {
+		s.client.CommandTimeout = quitGrace
+		s.client.Quit() // the outcome is known already
+	}
+	s.raw.Close()
+}
