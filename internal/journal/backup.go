@@ -13,11 +13,11 @@ import (
 func (j *Journal) Backup(path string) error {
 	part := path + ".part"
 	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("backing up journal: %w", classify(err))
+		return fmt.Errorf("backing up journal: %w", Classify(err))
 	}
 	if err := j.backup(part, path); err != nil {
 		_ = os.Remove(part)
-		return fmt.Errorf("backing up journal: %w", classify(err))
+		return fmt.Errorf("backing up journal: %w", Classify(err))
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func syncPath(path string) error {
 func (j *Journal) Check() error {
 	var found string
 	if err := j.reader.QueryRow("PRAGMA integrity_check(1)").Scan(&found); err != nil {
-		return fmt.Errorf("checking journal: %w", classify(err))
+		return fmt.Errorf("checking journal: %w", Classify(err))
 	}
 	if found != "ok" {
 		return fmt.Errorf("checking journal: %w: %s", ErrCorrupt, found)

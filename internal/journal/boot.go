@@ -18,12 +18,12 @@ var bootEra = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
 // the others would drop as stale. If the journal cannot be written the number
 // comes with ErrUnwritable, and is good as long as restarts are a minute apart.
 func (j *Journal) Boot() (uint64, error) {
-	boot := int64(max(1, time.Since(bootEra)/time.Minute))
+	boot := int64(Undurable())
 	var last, crc int64
 	switch err := j.reader.QueryRow(`SELECT value, crc FROM journal WHERE name = 'boot'`).Scan(&last, &crc); {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
-		return uint64(boot), fmt.Errorf("counting the start: %w", classify(err))
+		return uint64(boot), fmt.Errorf("counting the start: %w", Classify(err))
 	case crc == Sum("boot", last): // a damaged number counts for nothing
 		boot = max(boot, last+1)
 	}
@@ -37,3 +37,8 @@ func (j *Journal) Boot() (uint64, error) {
 	}
 	return uint64(boot), nil
 }
+
+// Undurable is the number of a start for which there is no journal: the minutes
+// since 2025. It is good as long as restarts are a minute apart and the clock
+// is about right.
+func Undurable() uint64 { return uint64(max(1, time.Since(bootEra)/time.Minute)) }

@@ -19,8 +19,9 @@ var (
 	ErrClosed     = errors.New("journal is closed")
 )
 
-// classify adds to err which of this package's errors it is.
-func classify(err error) error {
+// Classify adds to an error of the database or of the file system which of this
+// package's errors it is, if any.
+func Classify(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -46,7 +46,7 @@ func Open(path string, migrations []string) (*Journal, error) {
 	j := &Journal{path: abs, queue: make(chan request, 256), done: make(chan struct{})}
 	if err := j.open(migrations); err != nil {
 		j.shut()
-		return nil, fmt.Errorf("opening journal %s: %w", path, classify(err))
+		return nil, fmt.Errorf("opening journal %s: %w", path, Classify(err))
 	}
 	go j.write()
 	return j, nil
@@ -164,5 +164,5 @@ func (j *Journal) shut() error {
 	if j.lock != nil {
 		errs = append(errs, j.lock.Close())
 	}
-	return classify(errors.Join(errs...))
+	return Classify(errors.Join(errs...))
 }

@@ -63,7 +63,7 @@ func (j *Journal) commit(group []request) []error {
 	all := func(err error) []error {
 		for i := range errs {
 			if errs[i] == nil {
-				errs[i] = fmt.Errorf("writing journal: %w", classify(err))
+				errs[i] = fmt.Errorf("writing journal: %w", Classify(err))
 			}
 		}
 		return errs
@@ -76,7 +76,7 @@ func (j *Journal) commit(group []request) []error {
 	for i, r := range group {
 		errs[i] = inSavepoint(tx, r.fn)
 		// A full disk may have ended the whole transaction: nobody's changes are kept.
-		if err := classify(errs[i]); errors.Is(err, ErrUnwritable) || errors.Is(err, ErrCorrupt) {
+		if err := Classify(errs[i]); errors.Is(err, ErrUnwritable) || errors.Is(err, ErrCorrupt) {
 			errs[i] = nil
 			return all(err)
 		}
