@@ -134,8 +134,7 @@ func New(cfg Config) (*Agent, error) {
 		confirms: newConfirmBudget(timing),
 	}
 	now := time.Now()
-	params := evidence.Params{Interval: timing.Interval, Deadline: timing.Deadline, Drought: timing.Drought,
-		Tau: timing.Tau, Control: timing.Control}
+	params := evidence.FromTiming(timing)
 	if err := params.Validate(); err != nil {
 		return nil, fmt.Errorf("the roster's timing: %w", err)
 	}

@@ -50,6 +50,9 @@ func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 
 	a.mu.Lock()
 	what := a.follow.sight(fl, s)
+	if what != newsNone && len(a.letter(r, fl.Canary).Altered(s.Header)) > 0 {
+		fl.Altered = true
+	}
 	c := fl.Canary
 	if what == newsOutcome {
 		a.observe(s.At, r, c)

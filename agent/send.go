@@ -75,13 +75,13 @@ func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
 	// Ambiguous with no stage: a mail may or may not have left.
 	c := probes.Canary{ID: probes.NewID(), Route: r.Name, Service: r.Service, Confirm: confirm, Sent: time.Now(),
 		Outcome: probes.Ambiguous, Trace: carrier["traceparent"]}
-	letter := probes.Letter{Canary: c, Tag: a.tagKey.Tag(c.ID), From: r.Submit.From, To: r.To,
-		Cluster: a.cfg.Roster.Cluster, Region: a.node.Region, Date: c.Sent}
-	message, err := letter.Bytes()
-	if err == nil {
-		err = a.cfg.Journal.Begin(c)
+	letter := a.letter(r, c)
+	if err := letter.Validate(); err != nil {
+		a.log.Error("no canary sent: the letter cannot be written", "route", r.Name, "err", err)
+		span.End()
+		return
 	}
-	if err != nil {
+	if err := a.cfg.Journal.Begin(c); err != nil {
 		a.metrics.journalError(err)
 		a.log.Error("no canary sent: it could not be journalled first", "route", r.Name, "err", err)
 		span.End()
@@ -93,11 +93,17 @@ func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
 	a.mu.Unlock()
 	a.metrics.sent(r, confirm)
 
-	res, err := submit.Send(ctx, r.Submit, message, nil)
+	res, err := submit.Send(ctx, r.Submit, letter.Bytes(), nil)
 	a.submitted(r, fl, res, err)
 	if err == nil {
 		a.boxes[r.Mailbox].Expect(r.likely(a.timing.Interval))
 	}
+}
+
+// letter is the mail in which a canary travels: the same one whenever it is asked.
+func (a *Agent) letter(r *route, c probes.Canary) probes.Letter {
+	return probes.Letter{Canary: c, Tag: a.tagKey.Tag(c.ID), From: r.Submit.From, To: r.To,
+		Cluster: a.cfg.Roster.Cluster, Region: a.node.Region, Date: c.Sent}
 }
 
 // likely is for how long an arrival is likely after the submission.

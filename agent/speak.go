@@ -84,17 +84,21 @@ func (a *Agent) votes(now time.Time) []answer {
 	var out []answer
 	for place, s := range a.cfg.Roster.Services {
 		var outage, slow, account []vote.Vote
+		down := false
 		for _, r := range a.routes {
 			if r.place != place {
 				continue
 			}
-			outage = append(outage, a.local.Judge(now, r.evidence.Vote(now)))
+			v := r.evidence.Vote(now)
+			down = down || v.Opinion == vote.Down
+			outage = append(outage, a.local.Judge(now, v))
 			slow = append(slow, a.local.Judge(now, r.evidence.Slow(now)))
 			account = append(account, r.evidence.Account(now))
 		}
 		if len(outage) == 0 {
 			continue
 		}
+		a.local.Peers(now, s.Name, down, a.othersDown(place))
 		out = append(out, answer{report.Outage, s.Name, place, evidence.Combine(s.Combine, outage)})
 		if v := evidence.Combine(s.Combine, slow); v.Opinion != vote.Unsettled {
 			out = append(out, answer{report.Degraded, s.Name, place, v})
@@ -113,7 +117,7 @@ func (a *Agent) counts() map[string]report.Count {
 	a.mu.Lock()
 	for _, s := range a.cfg.Roster.Services {
 		if rec := a.incidents[subjectOf(report.Outage, s.Name)]; rec.Open() {
-			onsets[s.Name] = rec.OnsetTime()
+			onsets[s.Name] = time.Unix(rec.Onset, 0)
 		}
 	}
 	a.mu.Unlock()
@@ -128,4 +132,19 @@ func (a *Agent) counts() map[string]report.Count {
 		out[service] = c
 	}
 	return out
+}
+
+// othersDown counts the other regions whose newest report says that the service
+// is down: an episode without company counts against this region's own vantage
+// point, and nothing else follows from it. The caller holds the lock.
+func (a *Agent) othersDown(place int) int {
+	down := map[string]bool{}
+	for _, n := range a.cfg.Roster.Nodes {
+		if e := a.board.Entry(n.Name); e != nil && n.Region != a.node.Region {
+			if v, ok := e.Report.Vote(report.Outage, place); ok && v.Opinion == vote.Down {
+				down[n.Region] = true
+			}
+		}
+	}
+	return len(down)
 }
