@@ -16,13 +16,17 @@ const (
 	MaxMessage = 256 << 10
 
 	maxFrame       = 1 << 20 // largest frame between peers, bytes
+	maxPacket      = 2 << 10 // largest packet of memberlist, which sends 1400 and a little, bytes
 	maxStream      = 4 << 20 // most bytes read from one memberlist stream
 	maxState       = 2 << 20 // most bytes of State in one push/pull
 	maxQueueBytes  = 1 << 20 // waiting to be written to, or read by Receive from, one peer
 	maxQueueFrames = 1024
-	maxStreams     = 4  // streams open at once from one peer
-	maxUnfinished  = 32 // handshakes unfinished at once, all sources together
-	maxHello       = 16 << 10
+	maxStreams     = 4        // streams open at once from one peer
+	maxUnfinished  = 32       // handshakes unfinished at once, all sources together
+	maxHello       = 16 << 10 // most bytes read from a stranger
+
+	messageRate  = 200  // messages a second taken from one peer, in the long run
+	messageBurst = 2000 // and at once
 
 	handshakeTimeout = 5 * time.Second
 )
@@ -60,7 +64,7 @@ type Config struct {
 	State func() [][]byte
 
 	Gossip   time.Duration // memberlist's gossip; digests go out every fifth; default 200 ms
-	Probe    time.Duration // memberlist's failure detector; default 5 s
+	Probe    time.Duration // memberlist's failure detector; default 5 s, a time-out is three fifths
 	PushPull time.Duration // full exchange with a random member; default 30 s
 	Rejoin   time.Duration // at most this long between attempts to reach a lost peer; default 5 s
 

@@ -68,7 +68,7 @@ func readFrame(r io.Reader) (frame, error) {
 func (k kind) limit() int {
 	switch k {
 	case kindPacket:
-		return 64 << 10
+		return maxPacket
 	case kindMessage:
 		return MaxMessage
 	case kindAsk, kindTell:

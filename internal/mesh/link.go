@@ -21,7 +21,8 @@ type link struct {
 	queue  chan frame
 	queued atomic.Int64 // bytes
 	up     atomic.Bool
-	rtt    atomic.Int64  // of the last heartbeat, nanoseconds
+	rtt    atomic.Int64  // of the last heartbeat answered
+	heard  atomic.Int64  // when it was answered, as Mesh.now
 	again  chan struct{} // see retry
 }
 
@@ -117,6 +118,8 @@ func (l *link) serve(conn *tls.Conn) error {
 	defer raw.Close()
 
 	l.empty()
+	l.rtt.Store(0)
+	l.heard.Store(int64(l.m.now()))
 	l.up.Store(true)
 	defer l.up.Store(false)
 	l.greet()
@@ -141,12 +144,12 @@ func (l *link) serve(conn *tls.Conn) error {
 				return err
 			}
 		case <-beat.C:
-			if err := write(heartbeat()); err != nil {
+			if err := write(l.m.heartbeat()); err != nil {
 				return err
 			}
 		case <-l.again:
 			raw.SetReadDeadline(time.Now().Add(l.m.silence() / 4))
-			if err := write(heartbeat()); err != nil {
+			if err := write(l.m.heartbeat()); err != nil {
 				return err
 			}
 		case err := <-dead:
@@ -157,8 +160,11 @@ func (l *link) serve(conn *tls.Conn) error {
 	}
 }
 
-func heartbeat() frame {
-	return frame{kindBeat, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))}
+// now is this node's monotonic clock, which the peer echoes.
+func (m *Mesh) now() time.Duration { return time.Since(m.began) }
+
+func (m *Mesh) heartbeat() frame {
+	return frame{kindBeat, binary.BigEndian.AppendUint64(nil, uint64(m.now()))}
 }
 
 // finish writes what is left, at most for a second.
@@ -200,7 +206,9 @@ func (l *link) listen(conn *tls.Conn) error {
 			return err
 		}
 		if f.kind == kindEcho && len(f.body) == 8 {
-			l.rtt.Store(time.Now().UnixNano() - int64(binary.BigEndian.Uint64(f.body)))
+			now := l.m.now()
+			l.rtt.Store(int64(now) - int64(binary.BigEndian.Uint64(f.body)))
+			l.heard.Store(int64(now))
 		}
 	}
 }

@@ -17,11 +17,12 @@ type memnet struct {
 	delay     time.Duration
 	listeners map[string]*memListener
 	cut       map[[2]string]bool
-	healed    chan struct{} // closed and replaced when a cut changes
+	slow      map[string]time.Duration // added to what goes to or from a host
+	healed    chan struct{}            // closed and replaced when a cut changes
 }
 
 func newMemnet(delay time.Duration) *memnet {
-	return &memnet{delay: delay, listeners: map[string]*memListener{}, cut: map[[2]string]bool{}, healed: make(chan struct{})}
+	return &memnet{delay: delay, listeners: map[string]*memListener{}, cut: map[[2]string]bool{}, slow: map[string]time.Duration{}, healed: make(chan struct{})}
 }
 
 func (n *memnet) setCut(a, b string, cut bool) {
@@ -30,6 +31,18 @@ func (n *memnet) setCut(a, b string, cut bool) {
 	n.cut[[2]string{a, b}], n.cut[[2]string{b, a}] = cut, cut
 	close(n.healed)
 	n.healed = make(chan struct{})
+}
+
+func (n *memnet) setSlow(host string, by time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.slow[host] = by
+}
+
+func (n *memnet) arrival(from, to string) time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Now().Add(n.delay + n.slow[from] + n.slow[to])
 }
 
 // open waits until a and b can reach each other, or done is closed.
@@ -157,12 +170,13 @@ func newHalf(n *memnet, from, to string) *half {
 func (h *half) kick() { close(h.wake); h.wake = make(chan struct{}) }
 
 func (h *half) write(b []byte) (int, error) {
+	at := h.n.arrival(h.from, h.to)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.eof || h.gone {
 		return 0, io.ErrClosedPipe
 	}
-	h.segments = append(h.segments, segment{time.Now().Add(h.n.delay), append([]byte{}, b...)})
+	h.segments = append(h.segments, segment{at, append([]byte{}, b...)})
 	h.kick()
 	return len(b), nil
 }
@@ -217,11 +231,12 @@ func (h *half) read(b []byte) (int, error) {
 }
 
 func (h *half) end() {
+	at := h.n.arrival(h.from, h.to)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.eof {
 		h.eof = true
-		h.segments = append(h.segments, segment{time.Now().Add(h.n.delay), nil})
+		h.segments = append(h.segments, segment{at, nil})
 		h.kick()
 	}
 }

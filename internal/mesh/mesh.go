@@ -18,6 +18,7 @@ import (
 // Mesh is one node of the mesh. Its methods may be called from any goroutine.
 type Mesh struct {
 	cfg    Config
+	began  time.Time
 	cert   tls.Certificate
 	peers  []*peer // without this node, in the order of the configuration
 	byKey  map[string]*peer
@@ -50,6 +51,7 @@ type peer struct {
 	mu       sync.Mutex
 	incoming func()      // closes the connection that its frames come in on
 	streams  int         // open streams from it
+	rate     bucket      // of its messages
 	asked    atomic.Bool // a digest of it is waiting or being answered
 }
 
@@ -62,7 +64,7 @@ func start(cfg Config, lose func(to string) bool) (*Mesh, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mesh{cfg: cfg, byKey: map[string]*peer{}, byAddr: map[string]*peer{}, seen: newSeen(seenKept), lose: lose,
+	m := &Mesh{cfg: cfg, began: time.Now(), byKey: map[string]*peer{}, byAddr: map[string]*peer{}, seen: newSeen(seenKept), lose: lose,
 		packets: make(chan *memberlist.Packet, 256), streams: make(chan net.Conn), rejoin: make(chan struct{}, 1)}
 	if m.cert, err = certificate(cfg.Name, cfg.Key); err != nil {
 		return nil, fmt.Errorf("starting the mesh: %w", err)
@@ -142,11 +144,6 @@ func (m *Mesh) Members() []string {
 	slices.Sort(out)
 	return out
 }
-
-// Health returns memberlist's health score of this node: 0 is best, 8 is worst.
-// A node alone, or one that others keep having to ask whether it lives, is not
-// healthy.
-func (m *Mesh) Health() int { return m.ml.GetHealthScore() }
 
 // leaveTimeout bounds the graceful part of Close.
 const leaveTimeout = 2 * time.Second

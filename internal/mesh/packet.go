@@ -5,9 +5,9 @@ import "encoding/binary"
 // Types of memberlist's messages, the first byte of each (net.go there).
 const (
 	mlPing     = 0
+	mlAck      = 2
 	mlPushPull = 6
 	mlCompound = 7
-	mlUser     = 8
 	mlNack     = 11
 	mlCRC      = 12
 	mlError    = 13

@@ -17,6 +17,8 @@ type Stats struct {
 	Links   int // peers that this node's frames can go to now
 	Members int // as Mesh.Members
 	Health  int // as Mesh.Health
+
+	Awareness int // memberlist's own health score, 0 is best; peers can drive it up
 }
 
 type counters struct {
@@ -30,7 +32,7 @@ func (m *Mesh) Stats() Stats {
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(), BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		Received: c.received.Load(), Relayed: c.relayed.Load(), Repaired: c.repaired.Load(), Duplicates: c.duplicates.Load(),
 		Dropped: c.dropped.Load(), Strangers: c.strangers.Load(), Refused: c.refused.Load(),
-		Members: m.ml.NumMembers(), Health: m.Health(),
+		Members: m.ml.NumMembers(), Health: m.Health(), Awareness: m.ml.GetHealthScore(),
 	}
 	for _, p := range m.peers {
 		if p.link.up.Load() {
