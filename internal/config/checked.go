@@ -28,7 +28,7 @@ func Check(path string, o Options) (Checked, error) {
 			count(len(r.Regions), "region"), count(len(r.Services), "service"), count(len(r.Nodes), "node")))
 		for _, s := range r.Services {
 			n := len(r.Voters(s.Name))
-			c.Facts = append(c.Facts, fmt.Sprintf("%s: %d of %s decide", s.Name, n/2+1, count(n, "region")))
+			c.Facts = append(c.Facts, fmt.Sprintf("%s: quorum %d of %s", s.Name, n/2+1, count(n, "region")))
 		}
 	case KindAgent:
 		a, err := LoadAgent(path, o)

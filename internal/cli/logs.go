@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/term"
+
+	"mailquorum/internal/config"
+)
+
+// newLogger returns a logger as configured, that writes to w.
+func newLogger(c config.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo // the configuration was checked: no level was given
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" || c.Format != "text" && !isTerminal(w) {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// isTerminal reports whether a person reads w as it is written.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// logWarnings logs what is unwise about a configuration, one line each.
+func logWarnings(log *slog.Logger, ps config.Problems) {
+	for _, p := range ps {
+		log.Warn("configuration: "+p.Text, "file", p.File, "line", p.Line, "column", p.Column)
+	}
+}
