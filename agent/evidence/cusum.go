@@ -13,9 +13,9 @@ type model struct {
 	cap          float64
 }
 
-func newModel(p *Params, p0 float64) model {
+func newModel(p *Params, p0, p1 float64) model {
 	m := model{p0: p0, rho: max(p.Rho, p0), tau: float64(p.Tau), cap: 2 * p.H,
-		ok: math.Log((1 - p.P1) / (1 - p0)), fail: math.Log(p.P1 / p0)}
+		ok: math.Log((1 - p1) / (1 - p0)), fail: math.Log(p1 / p0)}
 	if p.without(Runs) {
 		m.rho = p0
 	}

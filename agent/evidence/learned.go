@@ -34,7 +34,7 @@ func (f *failures) fade() {
 // much as 500 canaries.
 func (f *failures) p0(p *Params) float64 {
 	const prior = 500
-	return max(p.P0, min(mostP0, (f.bad+p.P0*prior)/(f.all+prior)))
+	return max(p.P0, min(mostP0, (p.P0+p.P1)/2, (f.bad+p.P0*prior)/(f.all+prior)))
 }
 
 // learned is what survives a restart.

@@ -44,7 +44,7 @@ type episode struct{ down, company bool }
 // NewLocal returns a Local that knows of no controls and doubts nothing.
 func NewLocal(p Params) *Local {
 	p = p.WithDefaults()
-	return &Local{p: p, m: newModel(&p, p.P0), episodes: map[string]*episode{}}
+	return &Local{p: p, m: newModel(&p, p.P0, p.P1), episodes: map[string]*episode{}}
 }
 
 func (l *Local) at(now time.Time) time.Duration {

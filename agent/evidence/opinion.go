@@ -97,7 +97,7 @@ func (r *Route) decide(n time.Duration, q question, res *result) (vote.Vote, boo
 
 func (r *Route) stand(n time.Duration, res *result) (vote.Vote, bool) {
 	backing := n - res.known
-	if backing > 2*r.p.Interval || res.newest < 0 && !res.drought && res.known == 0 || !r.grown(n) {
+	if backing > 2*r.p.Interval || !r.grown(n) {
 		return vote.Vote{}, false
 	}
 	v := vote.Vote{Opinion: vote.Down, Weight: res.w, Since: r.epoch.Add(res.since), Backing: backing}

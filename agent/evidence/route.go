@@ -60,15 +60,19 @@ func NewRoute(p Params, now time.Time) *Route {
 	return r
 }
 
-// slowP0 is the share of canaries slower than the learned p95 while all is well.
-const slowP0 = 0.05
+// The share of canaries slower than the learned p95 while all is well, and while
+// the provider is degraded.
+const (
+	slowP0 = 0.05
+	slowP1 = 0.5
+)
 
 func (r *Route) remodel() {
 	p0 := r.rate.p0(&r.p)
 	for q := range questions {
-		r.models[q] = newModel(&r.p, p0)
+		r.models[q] = newModel(&r.p, p0, r.p.P1)
 	}
-	r.models[degraded] = newModel(&r.p, slowP0)
+	r.models[degraded] = newModel(&r.p, slowP0, slowP1)
 }
 
 // at is t since the route's epoch: only differences of times ever matter.
@@ -94,7 +98,7 @@ func (r *Route) Accepted(now time.Time, id probes.ID, sent time.Time) {
 
 func (r *Route) insert(e entry) {
 	r.newest = max(r.newest, e.at)
-	e.excused = r.excusedSince && e.at >= r.excuse[0] && e.at <= r.excuse[1]
+	e.excused = e.class != arrived && e.class != junked && r.excusedSince && e.at >= r.excuse[0] && e.at <= r.excuse[1]
 	if gone, full := r.past.add(e); full {
 		r.retire(&gone)
 	}
