@@ -31,6 +31,7 @@ func (s *session) authenticate() error {
 	if err != nil {
 		return err
 	}
+	s.arm()
 	if err := s.client.Auth(mech); err != nil {
 		return err
 	}

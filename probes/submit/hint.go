@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/textproto"
 	"strings"
 	"syscall"
 	"time"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
 // hintOfReply tells the user what to mend when the server has said no; empty
@@ -46,11 +48,12 @@ func hintOfReply(cfg Config, stage probes.Stage, r probes.Reply) string {
 func hintOfError(cfg Config, stage probes.Stage, err error) string {
 	_, port, _ := net.SplitHostPort(cfg.Address)
 	var (
-		dns     *net.DNSError
-		name    x509.HostnameError
-		unknown x509.UnknownAuthorityError
-		invalid x509.CertificateInvalidError
-		record  tls.RecordHeaderError
+		dns      *net.DNSError
+		name     x509.HostnameError
+		unknown  x509.UnknownAuthorityError
+		invalid  x509.CertificateInvalidError
+		record   tls.RecordHeaderError
+		protocol textproto.ProtocolError
 	)
 	switch {
 	case errors.Is(err, errNoSTARTTLS):
@@ -61,6 +64,10 @@ func hintOfError(cfg Config, stage probes.Stage, err error) string {
 		return fmt.Sprintf("port %s may not be the submission port (465 or 587), or the server wants TLS first", port)
 	case errors.Is(err, errMechanism):
 		return "the server offers other ways to log in: check mechanism"
+	case errors.As(err, &protocol):
+		return "the server does not speak SMTP as we know it: check host and port"
+	case errors.Is(err, guard.ErrBytes):
+		return "the server says far more than SMTP has to say: check host and port"
 	case exhausted(err):
 		return "this machine is out of file descriptors or memory"
 	case errors.As(err, &dns) && dns.IsNotFound:

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
 // secure shakes hands over the session's connection. The certificate is always
 // verified; no session is resumed, so that each canary sees the certificate.
 func (s *session) secure(ctx context.Context) error {
-	c := tls.Client(s.raw, s.cfg.tls(s.cfg.host()))
+	s.guard.Arm(guard.Handshake, s.deadline)
+	c := tls.Client(s.guard, s.cfg.tls(s.cfg.host()))
 	if err := c.HandshakeContext(ctx); err != nil {
 		if bad := (*tls.CertificateVerificationError)(nil); errors.As(err, &bad) {
 			s.result.TLS = factsOfChain(bad.UnverifiedCertificates)

@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
 // session is one dialogue with a server, from the dial to QUIT. It is used by
@@ -20,14 +21,15 @@ type session struct {
 	progress func(probes.Timing)
 	result   Result
 
-	stage  probes.Stage // where the dialogue is
-	raw    net.Conn     // guarded
-	conn   net.Conn     // the same, or TLS over it
-	wire   *wire        // what the library sees of it
-	client *smtp.Client // once the server has been greeted
-	dot    bool         // the whole message with its final dot has been handed to the network
-	broken bool         // the dialogue is out of step: no QUIT
-	stop   func() bool  // ends the watch over the context
+	stage    probes.Stage // where the dialogue is
+	guard    *guard.Conn  // around the connection, once there is one
+	deadline time.Time    // of the guard
+	stop     func() bool  // ends the guard's watch over the context
+	conn     net.Conn     // the guard, or TLS over it
+	wire     *wire        // what the library sees of it
+	client   *smtp.Client // once the server has been greeted
+	dot      bool         // the whole message with its final dot has been handed to the network
+	broken   bool         // the dialogue is out of step: no QUIT
 }
 
 func newSession(cfg Config, progress func(probes.Timing)) *session {
@@ -60,10 +62,10 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deadline, _ := ctx.Deadline()
-	s.raw = protect(conn, deadline)
-	s.conn = s.raw
-	s.stop = context.AfterFunc(ctx, func() { s.raw.Close() })
+	s.deadline, _ = ctx.Deadline()
+	s.guard = guard.New(conn, guard.Handshake, s.deadline)
+	s.conn = s.guard
+	s.stop = s.guard.Watch(ctx)
 
 	if s.cfg.TLS == Implicit {
 		s.stage = probes.StageTLS
@@ -79,29 +81,30 @@ func (s *session) open(ctx context.Context) error {
 	if err := o.greeting(); err != nil {
 		return err
 	}
-	if s.cfg.TLS == STARTTLS {
-		if err := o.ehlo(s.cfg.hello()); err != nil {
+	if s.cfg.TLS != STARTTLS {
+		if err := s.hello(o.in); err != nil {
 			return err
 		}
-	} else if err := s.hello(o.text.R); err != nil {
+		s.passed(probes.StageConnect, connecting+time.Since(began))
+		return s.authenticate()
+	}
+	extensions, err := o.ehlo(s.cfg.hello())
+	if err != nil {
 		return err
 	}
 	s.passed(probes.StageConnect, connecting+time.Since(began))
-
-	if s.cfg.TLS == STARTTLS {
-		if err := s.upgrade(ctx, o); err != nil {
-			return err
-		}
+	if err := s.upgrade(ctx, o, extensions); err != nil {
+		return err
 	}
 	return s.authenticate()
 }
 
 // upgrade is STARTTLS, the handshake, and the EHLO that must be said again under
 // it (RFC 3207 section 4.2): one stage.
-func (s *session) upgrade(ctx context.Context, o *opening) error {
+func (s *session) upgrade(ctx context.Context, o *opening, extensions []string) error {
 	s.stage = probes.StageTLS
 	began := time.Now()
-	if err := o.starttls(); err != nil {
+	if err := o.starttls(extensions); err != nil {
 		return err
 	}
 	if err := s.secure(ctx); err != nil {
@@ -117,6 +120,7 @@ func (s *session) upgrade(ctx context.Context, o *opening) error {
 // hello gives the connection to the library and says EHLO; in is where the
 // server's words are read from.
 func (s *session) hello(in io.Reader) error {
+	s.arm()
 	s.wire = newWire(s.conn, in)
 	s.client = smtp.NewClient(s.wire)
 	s.client.CommandTimeout = s.cfg.timeout() // the guard's deadline is the earlier one
@@ -124,13 +128,18 @@ func (s *session) hello(in io.Reader) error {
 	return s.client.Hello(s.cfg.hello())
 }
 
+// arm lets the server say what one reply may hold.
+func (s *session) arm() { s.guard.Arm(guard.SMTPReply, s.deadline) }
+
 // deliver passes the stages envelope and data.
 func (s *session) deliver(message []byte) error {
 	s.stage = probes.StageEnvelope
 	began := time.Now()
+	s.arm()
 	if err := s.client.Mail(s.cfg.From, &smtp.MailOptions{Size: int64(len(message))}); err != nil {
 		return err
 	}
+	s.arm()
 	if err := s.client.Rcpt(s.cfg.To, nil); err != nil {
 		return err
 	}
@@ -153,6 +162,7 @@ func (s *session) deliver(message []byte) error {
 // once its final dot has been written without an error: before that the server
 // must not deliver it (RFC 5321 section 4.1.1.4), after that it may.
 func (s *session) data(message []byte) (probes.Reply, error) {
+	s.arm()
 	w, err := s.client.Data()
 	if err != nil {
 		return probes.Reply{}, err
@@ -176,12 +186,14 @@ const quitGrace = time.Second
 
 // close says QUIT where the dialogue is in step, and closes the connection.
 func (s *session) close() {
-	if s.stop == nil {
+	if s.guard == nil {
 		return // never connected
 	}
-	if inTime := s.stop(); inTime && s.client != nil && !s.broken {
-		s.client.CommandTimeout = quitGrace
-		s.client.Quit() // the outcome is known already
+	if inTime := s.stop(); inTime && !s.broken {
+		s.guard.Arm(guard.SMTPReply, time.Now().Add(quitGrace))
+		if _, err := io.WriteString(s.conn, "QUIT\r\n"); err == nil {
+			s.conn.Read(make([]byte, 512)) // the reply, if any: the outcome is known
+		}
 	}
-	s.raw.Close()
+	s.guard.Close()
 }

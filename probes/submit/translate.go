@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/textproto"
 	"syscall"
+	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
 // fail translates whatever ended the dialogue. It is the only place that does.
@@ -29,12 +31,18 @@ func (s *session) fail(ctx context.Context, err error) *probes.Error {
 		return e
 	}
 	s.broken = true
+	if s.guard != nil {
+		err = s.guard.Explain(err)
+	}
+	if deadline, ok := ctx.Deadline(); ok && isTimeout(err) && !time.Now().Before(deadline) {
+		<-ctx.Done() // the guard's timer was a moment earlier than the context's
+	}
 	if ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	e.Outcome, e.Temporary = s.verdict(ctx, err)
-	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
-		e.Stage = probes.StageResolve
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && len(s.result.Timings) == 0 {
+		e.Stage = probes.StageResolve // it was Dial that resolved
 	}
 	e.Hint = hintOfError(s.cfg, s.stage, err)
 	e.Err = s.plain(ctx, err)
@@ -84,7 +92,7 @@ func (s *session) verdict(ctx context.Context, err error) (o probes.Outcome, tem
 		return probes.Unknown, false
 	case errors.Is(err, errNoAuth), errors.Is(err, errMechanism), errors.Is(err, sasl.ErrUnexpectedServerChallenge):
 		return probes.AuthFailed, true
-	case exhausted(err):
+	case exhausted(err), errors.Is(err, guard.ErrBytes):
 		return probes.Unknown, true
 	case errors.As(err, &protocol), errors.Is(err, smtp.ErrTooLongLine):
 		return probes.Unknown, true // what our parser does not understand is never evidence
@@ -94,7 +102,7 @@ func (s *session) verdict(ctx context.Context, err error) (o probes.Outcome, tem
 		return probes.Failed, true
 	case isTimeout(err), errors.As(err, &op),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, net.ErrClosed),
-		isErrno(err), s.stage == probes.StageConnect && s.raw == nil:
+		isErrno(err), s.stage == probes.StageConnect && s.guard == nil:
 		return probes.Failed, true
 	}
 	return probes.Unknown, true
