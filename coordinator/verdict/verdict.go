@@ -18,21 +18,7 @@ import (
 	"time"
 
 	"mailquorum/internal/report"
-	"mailquorum/internal/roster"
-	"mailquorum/internal/vote"
 )
-
-// Ballot is what one region says, and how that is known.
-type Ballot struct {
-	Region      roster.Region
-	Vote        vote.Vote     // Unsettled unless Fresh
-	Epoch       uint64        // the epoch that the vote is bound to
-	Fresh       bool          // a strict majority of the region's configured agents was heard within Timing.Fresh
-	Age         time.Duration // bound on the age of the oldest report behind it; of the newest known one if not Fresh
-	Count       report.Count  // summed over the region's fresh agents
-	Credentials []string      // credential domains of the agents behind the vote, sorted; "" is one of its own
-	Raw         [][]byte      // the signed reports behind the vote: exactly a strict majority of the region's agents
-}
 
 // State is a verdict in one word.
 type State string

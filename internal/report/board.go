@@ -16,8 +16,9 @@ const spokenKept = 256
 type Entry struct {
 	Node     roster.Node
 	Report   Report
-	Raw      []byte    // the signed envelope
+	Raw      []byte    // the signed envelope, in its one canonical encoding
 	Received time.Time // this node's clock
+	body     []byte    // what is signed
 	echoed   time.Time // when this node spoke what the report echoes; zero: no echo
 }
 
@@ -53,7 +54,8 @@ func (b *Board) Spoke(now time.Time, boot, seq uint64) {
 	}
 }
 
-// Accept takes a report, however it came. It returns the new entry, or why the
+// Accept takes a report, however it came, unwrapped by Parse from raw, which is
+// not kept. It returns the new entry, or why the
 // report does not count: ErrMalformed, ErrUnknown, ErrRoster, ErrStale (which is
 // cheap: the sequence is checked before the signature), ErrSignature, ErrSilenced.
 func (b *Board) Accept(now time.Time, e Envelope, raw []byte) (*Entry, error) {
@@ -72,20 +74,23 @@ func (b *Board) Accept(now time.Time, e Envelope, raw []byte) (*Entry, error) {
 		return nil, ErrSilenced
 	}
 	old := b.entries[i]
+	// What is signed is compared, never the envelope around it: whoever relays a
+	// report could write that in another way, and so silence an honest node.
 	same := old != nil && r.Boot == old.Report.Boot && r.Seq == old.Report.Seq
-	if old != nil && !newer(r, old.Report) && !(same && !bytes.Equal(raw, old.Raw)) {
+	if old != nil && !newer(r, old.Report) && !(same && !bytes.Equal(e.Body, old.body)) {
 		return nil, ErrStale
 	}
 	node, err := e.Verify(b.roster)
 	if err != nil {
 		return nil, err
 	}
+	canonical := Marshal(&e) // a relay may have padded it
 	if same {
-		b.silenced[i] = [2][]byte{old.Raw, bytes.Clone(raw)}
+		b.silenced[i] = [2][]byte{old.Raw, canonical}
 		b.entries[i] = nil
 		return nil, ErrSilenced
 	}
-	entry := &Entry{Node: node, Report: r, Raw: bytes.Clone(raw), Received: now}
+	entry := &Entry{Node: node, Report: r, Raw: canonical, Received: now, body: e.Body}
 	for _, echo := range r.Echo {
 		if int(echo.Node) == b.self && echo.Boot == b.boot {
 			entry.echoed = b.spoken[echo.Seq]
@@ -121,6 +126,12 @@ func (b *Board) Entry(node string) *Entry {
 	}
 	return nil
 }
+
+// At returns the newest report of the node at that place of the roster, or nil.
+func (b *Board) At(place int) *Entry { return b.entries[place] }
+
+// Roster returns the roster of the board; every entry is of it.
+func (b *Board) Roster() *roster.Roster { return b.roster }
 
 // Echo returns what to put into this node's next report.
 func (b *Board) Echo() []Echo {

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"mailquorum/internal/roster"
@@ -32,11 +34,11 @@ func (q Question) String() string {
 // Report is the newest state of one node. Agents vote in it; a coordinator's has
 // no votes and only lets others measure how fresh their own words are.
 type Report struct {
-	Roster [8]byte `cbor:"1,keyasint"` // roster.Hash
-	Boot   uint64  `cbor:"2,keyasint"` // counts starts of the node; on disk before it is spoken
-	Seq    uint64  `cbor:"3,keyasint"` // counts reports of this boot, from 1
-	Wall   int64   `cbor:"4,keyasint"` // sender's wall clock, Unix milliseconds: to find wrong clocks, nothing else
-	Votes  []Vote  `cbor:"5,keyasint,omitempty"`
+	Roster [8]byte `cbor:"1,keyasint"`           // roster.Hash
+	Boot   uint64  `cbor:"2,keyasint"`           // counts starts of the node; on disk before it is spoken
+	Seq    uint64  `cbor:"3,keyasint"`           // counts reports of this boot, from 1
+	Wall   int64   `cbor:"4,keyasint"`           // sender's wall clock, Unix milliseconds: to find wrong clocks, nothing else
+	Votes  []Vote  `cbor:"5,keyasint,omitempty"` // ascending by (Service, Question), each once: two answers to one question are none
 	Echo   []Echo  `cbor:"6,keyasint,omitempty"`
 }
 
@@ -106,16 +108,40 @@ func (w Vote) Vote() vote.Vote {
 	return v
 }
 
-// Seal signs the report of a node.
+// Vote returns the answer to a question about the service at that place of the
+// roster. The votes must be in order, as Seal and Open leave them.
+func (r *Report) Vote(q Question, service int) (Vote, bool) {
+	i, ok := slices.BinarySearchFunc(r.Votes, Vote{Question: q, Service: uint16(service)}, compareVotes)
+	if !ok {
+		return Vote{}, false
+	}
+	return r.Votes[i], true
+}
+
+func compareVotes(a, b Vote) int {
+	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Question, b.Question))
+}
+
+// Seal puts the votes in order and signs the report of a node.
 func (r *Report) Seal(cluster, node string, key roster.PrivateKey) []byte {
+	slices.SortStableFunc(r.Votes, compareVotes)
 	return Seal(cluster, KindReport, node, key, Marshal(r))
 }
 
-// Open decodes a report's envelope without checking its signature.
+// Open decodes a report's envelope without checking its signature. Votes out of
+// order or given twice make it ErrMalformed.
 func Open(e Envelope) (Report, error) {
 	var r Report
 	if e.Kind != KindReport {
 		return r, fmt.Errorf("%w: kind %d is no report", ErrMalformed, e.Kind)
 	}
-	return r, Unmarshal(e.Body, &r)
+	if err := Unmarshal(e.Body, &r); err != nil {
+		return r, err
+	}
+	for i := 1; i < len(r.Votes); i++ {
+		if compareVotes(r.Votes[i-1], r.Votes[i]) >= 0 {
+			return r, fmt.Errorf("%w: vote %d is out of order", ErrMalformed, i)
+		}
+	}
+	return r, nil
 }
