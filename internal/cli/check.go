@@ -2,33 +2,66 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"mailquorum/agent"
+	"mailquorum/agent/check"
 	"mailquorum/internal/config"
+	"mailquorum/probes/collect"
 )
 
 // CheckOptions are what `mailquorum check` was asked for.
 type CheckOptions struct {
 	Routes   []string // names; empty: all
 	Output   string   // table, json or nagios
-	Terminal bool     // a person watches: draw a live line per stage
+	Deadline time.Duration
+	Terminal bool // a person watches: draw a live line per stage
 	Out      io.Writer
 	Err      io.Writer
 }
 
+// checkDeadline bounds the wait of a check: whoever waits at a terminal learns of
+// a missing canary sooner than the agent would call it lost.
+const checkDeadline = 60 * time.Second
+
 // runCheck sends one canary per route and reports. It returns the exit code.
-var runCheck = func(context.Context, *config.Agent, CheckOptions) (int, error) {
-	return exitFailure, errors.New("this build has no check")
+func runCheck(ctx context.Context, a *config.Agent, o CheckOptions) (int, error) {
+	all := routes(a)
+	if len(o.Routes) > 0 {
+		all = slices.DeleteFunc(all, func(r agent.Route) bool { return !slices.Contains(o.Routes, r.Name) })
+	}
+	read := map[string]bool{}
+	for _, r := range all {
+		read[r.Mailbox] = true
+	}
+	boxes := slices.DeleteFunc(mailboxes(a, slog.New(slog.DiscardHandler)), func(m collect.Config) bool { return !read[m.Name] })
+	opt := check.Options{Routes: all, Mailboxes: boxes, Cluster: a.Members.Cluster, Region: a.Self.Region, Deadline: o.Deadline}
+	if o.Terminal && o.Output == "table" {
+		opt.Progress = func(s check.Step) { check.Line(o.Out, s) }
+	}
+	results := check.Run(ctx, opt)
+	switch o.Output {
+	case "json":
+		return check.JSON(o.Out, results)
+	case "nagios":
+		return check.Nagios(o.Out, results), nil
+	}
+	if opt.Progress != nil {
+		fmt.Fprintln(o.Out)
+	}
+	return check.Table(o.Out, results), nil
 }
 
 func newCheck() *cobra.Command {
 	var file, output string
+	var deadline time.Duration
 	cmd := &cobra.Command{
 		Use:   "check --config FILE [ROUTE...]",
 		Short: "Send one canary per route now, and say how it went",
@@ -57,7 +90,7 @@ With --output nagios the exit codes are those of Nagios: 0 OK, 1 WARNING,
 					return usagef("%s has no route %q", file, name)
 				}
 			}
-			code, err := runCheck(cmd.Context(), a, CheckOptions{Routes: names, Output: output,
+			code, err := runCheck(cmd.Context(), a, CheckOptions{Routes: names, Output: output, Deadline: deadline,
 				Terminal: isTerminal(cmd.OutOrStdout()), Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()})
 			if err != nil {
 				return exitError{code, fmt.Errorf("checking: %w", err)}
@@ -70,5 +103,6 @@ With --output nagios the exit codes are those of Nagios: 0 OK, 1 WARNING,
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "/etc/mailquorum/agent.yaml", "configuration `FILE` of an agent")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, json or nagios")
+	cmd.Flags().DurationVar(&deadline, "deadline", checkDeadline, "how long to wait for a canary's arrival")
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -22,12 +23,12 @@ import (
 const (
 	exitOK          = 0
 	exitFailure     = 1 // it did not work, or something is not well
-	exitUsage       = 2 // wrong command, flag or argument
+	exitUsage       = 2 // wrong command, flag or argument, or configuration of a daemon
 	exitUnreachable = 3 // the coordinator could not be asked
 )
 
 const exitCodes = `Exit codes: 0 success; 1 failure, or something is not well; 2 wrong command,
-flag or argument; 3 the coordinator could not be asked.`
+flag, argument, or configuration of a daemon; 3 the coordinator could not be asked.`
 
 // exitError is an error with its exit code. With a nil err nothing is printed:
 // the command has said it all.
@@ -82,7 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	fmt.Fprintf(stderr, "mailquorum: %s\n", err)
-	if code == exitUsage {
+	if code == exitUsage && !errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(stderr, "see %s --help\n", cmd.CommandPath())
 	}
 	return code
