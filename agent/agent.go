@@ -133,6 +133,12 @@ func New(cfg Config) (*Agent, error) {
 		incidents: map[incident.Subject]incident.Record{}, spans: map[probes.ID]trace.Span{},
 		confirms: newConfirmBudget(timing),
 	}
+	for _, s := range cfg.Roster.Services {
+		for _, q := range []report.Question{report.Outage, report.Degraded, report.Account} {
+			subject := incident.NewSubject(q, s.Name)
+			a.incidents[subject] = incident.NewMachine(cfg.Roster, subject).Record() // the first epoch of this roster
+		}
+	}
 	now := time.Now()
 	params := evidence.FromTiming(timing)
 	if err := params.Validate(); err != nil {

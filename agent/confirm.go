@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	"mailquorum/coordinator/incident"
 	"mailquorum/internal/report"
 	"mailquorum/internal/roster"
 )
@@ -55,7 +56,7 @@ func (a *Agent) askForConfirmation(now time.Time) {
 	var out [][]byte
 	a.mu.Lock()
 	for _, r := range a.routes {
-		if !r.evidence.Suspicious(now) || a.incidents[subjectOf(report.Outage, r.Service)].Open() ||
+		if !r.evidence.Suspicious(now) || a.incidents[incident.NewSubject(report.Outage, r.Service)].Open() ||
 			now.Sub(a.confirms.asked[r.Service]) < a.confirms.pause {
 			continue
 		}

@@ -74,7 +74,10 @@ func (a *Agent) heardIncident(e report.Envelope, raw []byte) bool {
 		a.log.Warn("an incident without proof", "from", e.Node, "subject", string(rec.Subject), "err", err)
 		return false
 	}
-	before := a.incidents[rec.Subject]
+	before, known := a.incidents[rec.Subject]
+	if !known {
+		return false
+	}
 	after := incident.Merge(before, rec)
 	a.incidents[rec.Subject] = after
 	a.shelf.Put("incident/"+string(rec.Subject)+"/"+e.Node, raw)

@@ -56,11 +56,7 @@ func (a *Agent) schedule(ctx context.Context, r *route, wg *sync.WaitGroup) {
 func (a *Agent) open(service string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.incidents[subjectOf(report.Outage, service)].Open()
-}
-
-func subjectOf(q report.Question, service string) incident.Subject {
-	return incident.Subject(q.String() + "/" + service)
+	return a.incidents[incident.NewSubject(report.Outage, service)].Open()
 }
 
 // probe sends one canary and takes note of what the submission said. The intent

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mailquorum/agent/evidence"
+	"mailquorum/coordinator/incident"
 	"mailquorum/internal/report"
 	"mailquorum/internal/vote"
 )
@@ -53,7 +54,7 @@ func (a *Agent) utter(now time.Time) {
 	rep := report.Report{Roster: a.cfg.Roster.Hash(), Boot: a.boot, Seq: a.seq, Wall: now.UnixMilli(), Echo: a.board.Echo()}
 	votes := a.votes(now)
 	for _, v := range votes {
-		epoch := a.incidents[subjectOf(v.question, v.service)].Epoch()
+		epoch := a.incidents[incident.NewSubject(v.question, v.service)].Epoch()
 		var count report.Count
 		if v.question == report.Outage {
 			count = counts[v.service]
@@ -116,8 +117,8 @@ func (a *Agent) counts() map[string]report.Count {
 	onsets := map[string]time.Time{}
 	a.mu.Lock()
 	for _, s := range a.cfg.Roster.Services {
-		if rec := a.incidents[subjectOf(report.Outage, s.Name)]; rec.Open() {
-			onsets[s.Name] = time.Unix(rec.Onset, 0)
+		if rec := a.incidents[incident.NewSubject(report.Outage, s.Name)]; rec.Open() {
+			onsets[s.Name] = rec.OnsetTime()
 		}
 	}
 	a.mu.Unlock()

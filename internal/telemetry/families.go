@@ -48,7 +48,7 @@ var Families = []Family{
 	{"mailquorum_quorum_regions", Gauge, []string{"service"}, "Regions that must agree before an outage is declared."},
 	{"mailquorum_incident_open", Gauge, []string{"service"}, "1 while an outage incident of the service is open or recovering."},
 	{"mailquorum_incidents_total", Counter, []string{"service"}, "Outage incidents opened since the process started."},
-	{"mailquorum_pages_total", Counter, []string{"destination", "action", "result"}, "Calls to paging services, by action (trigger, resolve) and result (accepted, refused, failed)."},
+	{"mailquorum_pages_total", Counter, []string{"destination", "action", "result"}, "Calls to paging services, by action (trigger, resolve) and result (sent, failed, refused)."},
 	{"mailquorum_pages_waiting", Gauge, nil, "Pages decided and not yet delivered or superseded."},
 
 	{"mailquorum_reports_total", Counter, []string{"result"}, "Reports received from the mesh: accepted, stale, or why they do not count."},

@@ -1,0 +1,240 @@
+// Package check sends one canary per route now and says how each went: the
+// first thing that a new user runs, and what a Nagios calls. It needs neither
+// journal nor mesh. Its canaries carry a key of their own, so an agent that
+// reads the same mailbox leaves them alone.
+package check
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"mailquorum/agent"
+	"mailquorum/probes"
+	"mailquorum/probes/collect"
+	"mailquorum/probes/submit"
+)
+
+// Options are what a check needs.
+type Options struct {
+	Routes    []agent.Route
+	Mailboxes []collect.Config
+	Cluster   string
+	Region    string
+	Deadline  time.Duration // a canary that is not there by then is reported missing
+	Progress  func(Step)    // called with each stage as it ends; one call at a time; may be nil
+}
+
+// Step is one stage of one route's canary that ended.
+type Step struct {
+	Route    string
+	Stage    probes.Stage
+	Duration time.Duration
+	Err      error // of the stage, if it failed
+}
+
+// Result is how one route's canary went.
+type Result struct {
+	Route   string          `json:"route"`
+	Service string          `json:"service"`
+	OK      bool            `json:"ok"` // delivered to the inbox in time
+	Outcome probes.Outcome  `json:"outcome"`
+	Stage   probes.Stage    `json:"stage,omitempty"` // where it failed
+	Latency time.Duration   `json:"latency_ns,omitempty"`
+	Timings []probes.Timing `json:"timings"`
+	Reply   string          `json:"reply,omitempty"` // the server's last words
+	QueueID string          `json:"queue_id,omitempty"`
+	TLS     probes.TLSFacts `json:"tls,omitzero"`
+	Folder  string          `json:"folder,omitempty"`
+	Hops    []probes.Hop    `json:"hops,omitempty"`
+	Altered []string        `json:"altered,omitempty"` // header fields that changed on the way
+	Error   string          `json:"error,omitempty"`
+	Hint    string          `json:"hint,omitempty"` // what to do about it
+}
+
+// sighting is a canary of this check, found.
+type sighting struct {
+	id probes.ID
+	collect.Sighting
+}
+
+// run is one check under way.
+type run struct {
+	opt  Options
+	key  probes.Key
+	mu   sync.Mutex // over Progress, and the fields below
+	wait map[probes.ID]chan sighting
+	read map[string]chan *probes.Error // by mailbox: newest failure, or nil once it was read
+}
+
+// Run checks all routes at once. It blocks until each canary was seen, failed or
+// missed its deadline.
+func Run(ctx context.Context, opt Options) []Result {
+	seed := make([]byte, 32)
+	rand.Read(seed) // never fails, crypto/rand
+	c := &run{opt: opt, key: probes.NewKey(seed), wait: map[probes.ID]chan sighting{}, read: map[string]chan *probes.Error{}}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	boxes := map[string]*collect.Mailbox{}
+	var readers sync.WaitGroup
+	for _, mc := range opt.Mailboxes {
+		c.read[mc.Name] = make(chan *probes.Error, 1)
+		box := collect.New(mc, c.handler(mc.Name))
+		boxes[mc.Name] = box
+		readers.Go(func() { _ = box.Run(reading) }) // its failures came through the handler
+	}
+	results := make([]Result, len(opt.Routes))
+	var wg sync.WaitGroup
+	for i, r := range opt.Routes {
+		wg.Go(func() { results[i] = c.route(ctx, r, boxes[r.Mailbox]) })
+	}
+	wg.Wait()
+	// Canaries that were seen are deleted by their mailbox; give it a moment.
+	time.Sleep(200 * time.Millisecond)
+	stop()
+	readers.Wait()
+	return results
+}
+
+// handler passes on what a mailbox sees.
+func (c *run) handler(mailbox string) collect.Handler {
+	tell := func(err *probes.Error) {
+		ch := c.read[mailbox]
+		select {
+		case <-ch:
+		default:
+		}
+		ch <- err
+	}
+	return collect.Handler{
+		Seen: func(s collect.Sighting) bool {
+			for _, t := range s.Tags {
+				if id, ok := c.key.Verify(t); ok {
+					c.mu.Lock()
+					ch := c.wait[id]
+					c.mu.Unlock()
+					if ch != nil {
+						select {
+						case ch <- sighting{id, s}:
+						default: // a second copy
+						}
+					}
+					return true
+				}
+			}
+			return false
+		},
+		Scanned: func(time.Time) { tell(nil) },
+		Failed:  tell,
+	}
+}
+
+func (c *run) step(s Step) {
+	if c.opt.Progress == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opt.Progress(s)
+}
+
+// route checks one route: its mailbox first, so that a wrong password there is
+// told before any mail is sent.
+func (c *run) route(ctx context.Context, r agent.Route, box *collect.Mailbox) Result {
+	res := Result{Route: r.Name, Service: r.Service, Outcome: probes.Unknown}
+	began := time.Now()
+	if err := c.mailbox(ctx, r.Mailbox); err != nil {
+		res.fail(err)
+		c.step(Step{r.Name, probes.StageRetrieve, time.Since(began), err})
+		return res
+	}
+	c.step(Step{r.Name, probes.StageRetrieve, time.Since(began), nil})
+
+	canary := probes.Canary{ID: probes.NewID(), Route: r.Name, Service: r.Service, Sent: time.Now()}
+	letter := probes.Letter{Canary: canary, Tag: c.key.Tag(canary.ID), From: r.Submit.From, To: r.To,
+		Cluster: c.opt.Cluster, Region: c.opt.Region, Date: canary.Sent}
+	if err := letter.Validate(); err != nil {
+		res.fail(probes.AsError(probes.StageEnvelope, err))
+		return res
+	}
+	seen := make(chan sighting, 1)
+	c.mu.Lock()
+	c.wait[canary.ID] = seen
+	c.mu.Unlock()
+
+	sub, err := submit.Send(ctx, withTo(r), letter.Bytes(), func(t probes.Timing) { c.step(Step{r.Name, t.Stage, t.Duration, nil}) })
+	res.Timings, res.QueueID, res.TLS, res.Reply = sub.Timings, sub.QueueID, sub.TLS, sub.Reply.String()
+	if e := probes.AsError(probes.StageNone, err); e != nil {
+		res.fail(e)
+		c.step(Step{r.Name, e.Stage, 0, e})
+		if e.Outcome != probes.Ambiguous {
+			return res
+		}
+	}
+	c.await(ctx, r, box, letter, sub, seen, &res)
+	return res
+}
+
+func withTo(r agent.Route) submit.Config {
+	cfg := r.Submit
+	cfg.To = r.To
+	return cfg
+}
+
+// mailbox waits until the mailbox was read once.
+func (c *run) mailbox(ctx context.Context, name string) *probes.Error {
+	ch := c.read[name]
+	select {
+	case err := <-ch:
+		select {
+		case ch <- err: // the next route wants to know as well
+		default:
+		}
+		return err
+	case <-ctx.Done():
+		return probes.AsError(probes.StageRetrieve, context.Cause(ctx))
+	case <-time.After(c.opt.Deadline):
+		return &probes.Error{Stage: probes.StageRetrieve, Outcome: probes.Failed, Temporary: true,
+			Err: fmt.Errorf("mailbox %s could not be read within %v", name, c.opt.Deadline)}
+	}
+}
+
+// await waits for the canary's arrival.
+func (c *run) await(ctx context.Context, r agent.Route, box *collect.Mailbox, letter probes.Letter, sub submit.Result, seen chan sighting, res *Result) {
+	box.Expect(c.opt.Deadline)
+	deadline := time.NewTimer(c.opt.Deadline)
+	defer deadline.Stop()
+	select {
+	case s := <-seen:
+		transit := s.At.Sub(sub.Accepted)
+		if sub.Accepted.IsZero() {
+			transit = 0
+		}
+		res.Timings = append(res.Timings, probes.Timing{Stage: probes.StageTransit, Duration: max(0, transit)})
+		res.Latency, res.Folder = s.At.Sub(letter.Canary.Sent), s.Folder
+		res.Hops, res.Altered = probes.ParseHops(s.Header), letter.Altered(s.Header)
+		res.Outcome, res.OK, res.Stage, res.Error = probes.Delivered, true, probes.StageNone, ""
+		if s.Junk {
+			res.Outcome, res.OK = probes.Junked, false
+			res.Error = "delivered, but into the junk folder " + probes.Clean(s.Folder)
+			res.Hint = "mark the mail as no junk, or add a filter for the sender; see the provider's page in docs/providers"
+		}
+		c.step(Step{r.Name, probes.StageTransit, max(0, transit), nil})
+	case <-deadline.C:
+		res.fail(&probes.Error{Stage: probes.StageTransit, Outcome: probes.Lost, Err: fmt.Errorf("accepted, and not in mailbox %s after %v", r.Mailbox, c.opt.Deadline),
+			Hint: "is " + r.To + " really delivered to that mailbox? Look for a rule that moves the mail, and into quarantine; with --deadline the check waits longer"})
+		c.step(Step{r.Name, probes.StageTransit, c.opt.Deadline, errors.New("not there")})
+	case <-ctx.Done():
+		res.fail(&probes.Error{Stage: probes.StageTransit, Outcome: probes.Unknown, Err: context.Cause(ctx)})
+	}
+}
+
+func (r *Result) fail(e *probes.Error) {
+	r.Outcome, r.Stage, r.Error, r.Hint = e.Outcome, e.Stage, e.Error(), e.Hint
+	if e.Reply.Code != 0 {
+		r.Reply = e.Reply.String()
+	}
+}
