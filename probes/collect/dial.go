@@ -11,6 +11,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"mailquorum/probes/guard"
 )
 
 const (
@@ -21,40 +23,41 @@ const (
 )
 
 // connect opens the connection and brings it to the point where the server's
-// greeting is to be read, in at most the watchdog's time.
-func (m *Mailbox) connect(ctx context.Context) (net.Conn, error) {
-	limit := m.cfg.Watchdog
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTimeout{limit})
+// greeting is to be read, in at most the watchdog's time. The guard ends with ctx.
+func (m *Mailbox) connect(ctx context.Context) (*wire, error) {
+	deadline := time.Now().Add(m.cfg.Watchdog)
+	dialing, cancel := context.WithDeadlineCause(ctx, deadline, errTimeout{m.cfg.Watchdog})
 	defer cancel()
-	conn, err := m.cfg.Dial(ctx, "tcp", m.cfg.Address)
+	conn, err := m.cfg.Dial(dialing, "tcp", m.cfg.Address)
 	if err != nil {
-		return nil, dialFailure(ctx, opConnect, err)
+		if cause := context.Cause(dialing); cause != nil {
+			err = cause
+		}
+		return nil, dialFailure(opConnect, err)
 	}
-	free := context.AfterFunc(ctx, func() { conn.Close() })
-	secured, err := m.secure(ctx, conn)
-	if err == nil && !free() {
-		err = dialFailure(ctx, opTLS, context.Cause(ctx))
-	}
+	g := guard.New(conn, guard.Handshake, deadline)
+	release := g.Watch(ctx)
+	top, err := m.secure(g)
 	if err != nil {
+		release()
 		conn.Close()
 		return nil, err
 	}
-	return secured, nil
+	return &wire{Conn: g.IMAP(top), guard: g, release: release}, nil
 }
 
-func (m *Mailbox) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+func (m *Mailbox) secure(g *guard.Conn) (net.Conn, error) {
 	switch m.cfg.TLS {
 	case Plain:
-		return conn, nil
+		return g, nil
 	case STARTTLS:
-		if err := startTLS(ctx, guarded(conn, plainBudget, m.cfg.Watchdog)); err != nil {
+		if err := startTLS(g); err != nil {
 			return nil, err
 		}
-		conn.SetDeadline(time.Time{})
 	}
-	tc := tls.Client(conn, m.cfg.TLSConfig)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return nil, dialFailure(ctx, opTLS, err)
+	tc := tls.Client(g, m.cfg.TLSConfig)
+	if err := tc.Handshake(); err != nil { // ends with the guard
+		return nil, dialFailure(opTLS, g.Explain(err))
 	}
 	if m.cfg.TLS == STARTTLS {
 		return greeted{tc, strings.NewReader(ownGreeting)}, nil
@@ -79,19 +82,17 @@ func (g greeted) Read(b []byte) (int, error) {
 	return g.Conn.Read(b)
 }
 
-const (
-	plainBudget   = 16 << 10 // bytes from the server before STARTTLS
-	maxPlainLines = 64
-)
+// maxPlainLines bounds what a server says before TLS.
+const maxPlainLines = 64
 
 // startTLS reads the greeting and asks for TLS, RFC 9051 section 6.2.1. Nothing
 // else is said or believed in clear, a refusal is an error, and so is whatever
 // the server (or somebody between) says after its answer.
-func startTLS(ctx context.Context, conn net.Conn) error {
+func startTLS(conn net.Conn) error {
 	r := bufio.NewReaderSize(conn, 4<<10)
 	greeting, err := readLine(r)
 	if err != nil {
-		return dialFailure(ctx, opGreeting, err)
+		return dialFailure(opGreeting, err)
 	}
 	word := func(line string, i int) string {
 		if f := strings.Fields(line); i < len(f) {
@@ -108,13 +109,16 @@ func startTLS(ctx context.Context, conn net.Conn) error {
 	default:
 		return unknown(opGreeting, fmt.Errorf("not IMAP: %s", greeting), "the port speaks no IMAP in clear")
 	}
+	if r.Buffered() > 0 {
+		return unknown(opTLS, errors.New("something was said in clear before STARTTLS"), "somebody may be in between")
+	}
 	if _, err := io.WriteString(conn, "S STARTTLS\r\n"); err != nil {
-		return dialFailure(ctx, opTLS, err)
+		return dialFailure(opTLS, err)
 	}
 	for range maxPlainLines {
 		line, err := readLine(r)
 		if err != nil {
-			return dialFailure(ctx, opTLS, err)
+			return dialFailure(opTLS, err)
 		}
 		if word(line, 0) != "S" {
 			continue

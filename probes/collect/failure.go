@@ -1,7 +1,7 @@
 package collect
 
 import (
-	"context"
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
 // failure is an error of the read side in the handler's words.
@@ -64,16 +65,13 @@ func asFailure(err error) *failure {
 }
 
 // dialFailure classifies what went wrong before TLS was up.
-func dialFailure(ctx context.Context, op string, err error) *failure {
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
+func dialFailure(op string, err error) *failure {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
 	var host x509.HostnameError
 	var record tls.RecordHeaderError
 	switch {
-	case guardStopped(err):
+	case hostile(err) || errors.Is(err, bufio.ErrBufferFull):
 		return unknown(op, err, hintHostile)
 	case errors.As(err, &dns):
 		return failed(op, err, "the name of the IMAP server does not resolve here")
@@ -158,12 +156,12 @@ func (s *session) classify(op string, err error) *failure {
 		f.refused = e.Type == imap.StatusResponseTypeNo || e.Type == imap.StatusResponseTypeBad
 		return f
 	}
-	cause, ended, words := s.wire.story()
+	ended, words := s.wire.story()
 	switch {
-	case cause != nil:
-		return failed(op, cause, "the server is silent")
-	case ended != nil && guardStopped(ended):
+	case hostile(ended):
 		return unknown(op, ended, hintHostile)
+	case errors.Is(ended, guard.ErrDeadline):
+		return failed(op, errTimeout{s.m.cfg.Watchdog}, "the server is silent")
 	case words != "":
 		return bye(op, errors.New("BYE "+words), strings.ToLower(words))
 	case ended != nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
 // folder is what is known of one folder, over all connections.
@@ -28,10 +29,11 @@ type folder struct {
 	doomed   []doomed // own canaries, oldest first
 }
 
-// Bounds of one look.
+// Bounds of one look. Each FETCH stays well below the guard's budget of 8 MiB.
 const (
 	maxHeader = 64 << 10 // bytes of a header that are fetched
-	batch     = 64       // messages whose headers are fetched at a time: at most 4 MiB in memory
+	batch     = 64       // messages whose headers are fetched at a time
+	window    = 150_000  // UIDs that are listed at a time, 40 bytes each
 )
 
 // reset forgets what was known of the folder's messages.
@@ -45,7 +47,7 @@ func (s *session) reset(f *folder, reason string) {
 // that the folder was not watched since it was last looked at.
 func (s *session) open(f *folder, blind bool) error {
 	var d *imap.SelectData
-	err := s.do("select", answerBudget, func() (err error) {
+	err := s.do("select", guard.IMAPReply, func() (err error) {
 		d, err = s.client.Select(f.name, nil).Wait()
 		return err
 	})
@@ -80,28 +82,37 @@ func (s *session) open(f *folder, blind bool) error {
 // look fetches and hands over what is new in the selected folder, in batches of
 // bounded size, and deletes what is our own.
 func (s *session) look(ctx context.Context, f *folder) error {
-	uids, at, err := s.newUIDs(f)
-	if err != nil {
-		return err
-	}
-	for part := range slices.Chunk(uids, batch) {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		msgs, err := s.headers(f, part)
+	for more := true; more; {
+		list, err := s.newUIDs(f)
 		if err != nil {
 			return err
 		}
-		for _, msg := range msgs {
-			s.show(f, msg, at)
+		for part := range slices.Chunk(list.uids, batch) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			msgs, err := s.headers(f, part)
+			if err != nil {
+				return err
+			}
+			for _, msg := range msgs {
+				s.show(f, msg, list.at)
+			}
+			f.passed(part[len(part)-1])
+			if err := s.remove(f); err != nil {
+				return err
+			}
 		}
-		f.last = part[len(part)-1]
-		f.next = max(f.next, f.last+1)
-		if err := s.remove(f); err != nil {
-			return err
-		}
+		f.passed(list.upTo)
+		more = list.more
 	}
 	return s.remove(f)
+}
+
+// passed notes that everything up to uid was looked at.
+func (f *folder) passed(uid imap.UID) {
+	f.last = max(f.last, uid)
+	f.next = max(f.next, f.last+1)
 }
 
 // show hands one message over.
@@ -121,33 +132,38 @@ func (s *session) show(f *folder, msg message, at time.Time) {
 	}
 }
 
-// newUIDs lists the messages that were not looked at yet, ascending, and when the
-// list came.
-func (s *session) newUIDs(f *folder) ([]imap.UID, time.Time, error) {
+// listing is some of the messages that were not looked at yet.
+type listing struct {
+	uids []imap.UID // ascending
+	at   time.Time  // when the list came
+	upTo imap.UID   // it is complete up to here
+	more bool       // there may be more above
+}
+
+// newUIDs lists what was not looked at yet, in windows where that may be a lot.
+func (s *session) newUIDs(f *folder) (l listing, err error) {
 	if f.last == math.MaxUint32 {
-		return nil, time.Now(), nil
+		return l, nil
 	}
+	span := imap.UIDRange{Start: f.last + 1}
+	if f.next > span.Start && f.next-span.Start > window {
+		span.Stop = f.last + window
+		l.upTo, l.more = span.Stop, true
+	}
+	l.uids, err = s.uidsOf(imap.UIDSet{span})
+	l.at = time.Now()
+	slices.Sort(l.uids)
+	l.uids = slices.Compact(l.uids)
 	// n:* names the last message even where all are below n: drop what is known.
-	uids, err := s.uidsOf(imap.UIDSet{{Start: f.last + 1}})
-	at := time.Now()
-	if err != nil {
-		return nil, at, err
+	for len(l.uids) > 0 && l.uids[0] <= f.last {
+		l.uids = l.uids[1:]
 	}
-	slices.Sort(uids)
-	uids = slices.Compact(uids)
-	for len(uids) > 0 && uids[0] <= f.last {
-		uids = uids[1:]
-	}
-	return uids, at, nil
+	return l, err
 }
 
 // uidsOf returns which of the set exist.
 func (s *session) uidsOf(set imap.UIDSet) (uids []imap.UID, err error) {
-	budget := int64(answerBudget)
-	if box := s.client.Mailbox(); box != nil {
-		budget += perUID * min(int64(box.NumMessages), maxMessages)
-	}
-	err = s.do("list of messages", budget, func() error {
+	err = s.do("list of messages", guard.IMAPFetch, func() error {
 		cmd := s.client.Fetch(set, &imap.FetchOptions{UID: true})
 		for msg := cmd.Next(); msg != nil; msg = cmd.Next() {
 			for item := msg.Next(); item != nil; item = msg.Next() {
@@ -223,7 +239,7 @@ func (s *session) fetch(uids []imap.UID) (msgs []message, err error) {
 	opts := &imap.FetchOptions{UID: true, InternalDate: true, RFC822Size: true,
 		BodySection: []*imap.FetchItemBodySection{{Specifier: imap.PartSpecifierHeader, Peek: true,
 			Partial: &imap.SectionPartial{Size: maxHeader}}}}
-	err = s.do("fetch", answerBudget+int64(len(uids))*(maxHeader+512), func() error {
+	err = s.do("fetch", guard.IMAPFetch, func() error {
 		cmd := s.client.Fetch(imap.UIDSetNum(uids...), opts)
 		for data := cmd.Next(); data != nil; data = cmd.Next() {
 			if msg := read(data); msg.uid != 0 {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+
+	"mailquorum/probes/guard"
 )
 
 // doomed is an own canary that is deleted when its time has come.
@@ -30,11 +32,11 @@ func (s *session) remove(f *folder) error {
 		if n == 0 {
 			return nil
 		}
-		err := s.do("delete", answerBudget, func() error {
+		err := s.do("delete", guard.IMAPReply, func() error {
 			return s.client.Store(set, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close()
 		})
 		if err == nil {
-			err = s.do("delete", answerBudget, func() error { return s.client.UIDExpunge(set).Close() })
+			err = s.do("delete", guard.IMAPReply, func() error { return s.client.UIDExpunge(set).Close() })
 		}
 		var no *failure
 		if errors.As(err, &no) && no.refused {

@@ -13,13 +13,13 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
 // session is one connection to the mailbox. Its methods are called from Run's
 // goroutine.
 type session struct {
 	m      *Mailbox
-	guard  *guardConn
 	wire   *wire
 	client *imapclient.Client
 	caps   imap.CapSet
@@ -32,26 +32,15 @@ type session struct {
 	nextPeek  time.Time
 }
 
-// Bounds on what a server may send in answer to one command.
-const (
-	answerBudget = 64 << 10  // of a command that asks for little
-	idleBudget   = 1 << 20   // notifications while in IDLE
-	listBudget   = 4 << 20   // of folders
-	perUID       = 96        // bytes of a line that names one UID
-	maxMessages  = 1_000_000 // in a folder that we are willing to list
-)
-
 // session connects, logs in and watches until ctx ends or something fails. It
 // returns how long the watching worked, and the failure.
 func (m *Mailbox) session(ctx context.Context) (up time.Duration, f *failure) {
-	conn, err := m.connect(ctx)
+	w, err := m.connect(ctx)
 	if err != nil {
 		return 0, asFailure(err)
 	}
-	s := &session{m: m, news: make(chan struct{}, 1)}
-	s.guard = guarded(conn, answerBudget, m.cfg.Watchdog)
-	s.wire = &wire{Conn: s.guard}
-	defer context.AfterFunc(ctx, func() { s.wire.abort(context.Cause(ctx)) })()
+	defer w.release()
+	s := &session{m: m, wire: w, news: make(chan struct{}, 1)}
 	s.client = imapclient.New(s.wire, &imapclient.Options{
 		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Mailbox: s.notified},
 	})
@@ -85,21 +74,24 @@ func (s *session) tell() {
 
 // do runs one command of the library, with the server's bytes and time bounded,
 // and translates its error.
-func (s *session) do(op string, budget int64, command func() error) error {
-	limit := s.m.cfg.Watchdog
-	s.guard.arm(budget, limit)
-	done := s.wire.watch(limit)
+func (s *session) do(op string, budget guard.Budget, command func() error) error {
+	s.wire.guard.Arm(budget, time.Now().Add(s.m.cfg.Watchdog))
 	err := command()
-	done()
+	s.rest(2 * maxIdle)
 	if err != nil {
 		return s.classify(op, err)
 	}
 	return nil
 }
 
+// rest lets the server be silent for d: nothing was asked of it.
+func (s *session) rest(d time.Duration) {
+	s.wire.guard.Arm(guard.IMAPIdle, time.Now().Add(d))
+}
+
 // begin reads the greeting and logs in.
 func (s *session) begin() error {
-	if err := s.do(opGreeting, answerBudget, s.client.WaitGreeting); err != nil {
+	if err := s.do(opGreeting, guard.IMAPReply, s.client.WaitGreeting); err != nil {
 		return err
 	}
 	if s.client.State() != imap.ConnStateNotAuthenticated {
@@ -111,7 +103,13 @@ func (s *session) begin() error {
 	if err := s.login(); err != nil {
 		return err
 	}
-	if err := s.capabilities(); err != nil { // may have changed, RFC 9051 section 6.1.1
+	// The library asks for the capabilities of those who are logged in, in a
+	// goroutine of its own that begins after our login is answered, and is stuck
+	// if it comes upon an IDLE: after a NOOP it is on its way.
+	if err := s.do("noop", guard.IMAPReply, func() error { return s.client.Noop().Wait() }); err != nil {
+		return err
+	}
+	if err := s.capabilities(); err != nil {
 		return err
 	}
 	s.canIdle = s.caps.Has(imap.CapIdle)
@@ -124,9 +122,11 @@ func (s *session) begin() error {
 }
 
 func (s *session) capabilities() error {
-	return s.do("capability", answerBudget, func() (err error) {
-		s.caps, err = s.client.Capability().Wait()
-		return err
+	return s.do("capability", guard.IMAPReply, func() error {
+		if s.caps = s.client.Caps(); s.caps == nil {
+			return errors.New("the server names no capabilities")
+		}
+		return nil
 	})
 }
 
@@ -142,7 +142,7 @@ func (s *session) login() error {
 	if mech == MechanismLogin && s.caps.Has(imap.CapLoginDisabled) {
 		return unknown(opLogin, errors.New("the server disables LOGIN"), "set mechanism plain, or TLS")
 	}
-	return s.do(opLogin, answerBudget, func() error {
+	return s.do(opLogin, guard.IMAPReply, func() error {
 		if mech == MechanismPlain {
 			return s.client.Authenticate(sasl.NewPlainClient("", cfg.Username, cfg.Password.Reveal()))
 		}
@@ -176,7 +176,7 @@ func (s *session) findJunk() error {
 	}
 	var name string
 	best := len(usualJunk)
-	err := s.do("list", listBudget, func() error {
+	err := s.do("list", guard.IMAPFetch, func() error {
 		cmd := s.client.List("", "*", opts)
 		for d := cmd.Next(); d != nil; d = cmd.Next() {
 			if r := junkRank(d); r < best {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+
+	"mailquorum/probes/guard"
 )
 
 // scan looks at all watched folders, completely, and leaves the inbox selected.
@@ -73,7 +75,7 @@ func (s *session) peek(ctx context.Context) error {
 		return nil
 	}
 	var d *imap.StatusData
-	err := s.do("status", answerBudget, func() (err error) {
+	err := s.do("status", guard.IMAPReply, func() (err error) {
 		d, err = s.client.Status(junk.name, &imap.StatusOptions{UIDNext: true, UIDValidity: true}).Wait()
 		return err
 	})
@@ -98,7 +100,7 @@ func (s *session) visitJunk(ctx context.Context) error {
 
 // poll asks for news of the inbox and looks if there are any.
 func (s *session) poll(ctx context.Context) error {
-	if err := s.do("noop", answerBudget, func() error { return s.client.Noop().Wait() }); err != nil {
+	if err := s.do("noop", guard.IMAPReply, func() error { return s.client.Noop().Wait() }); err != nil {
 		return err
 	}
 	if s.drain() {
@@ -168,7 +170,7 @@ func (s *session) untilScan(now time.Time) time.Duration {
 // asked of us, or d is over; then it polls, which shows what IDLE kept back.
 func (s *session) idle(ctx context.Context, d time.Duration) error {
 	var cmd *imapclient.IdleCommand
-	err := s.do("idle", answerBudget, func() (err error) {
+	err := s.do("idle", guard.IMAPReply, func() (err error) {
 		cmd, err = s.client.Idle()
 		return err
 	})
@@ -181,7 +183,7 @@ func (s *session) idle(ctx context.Context, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	s.guard.arm(idleBudget, d+s.m.cfg.Watchdog)
+	s.rest(d + s.m.cfg.Watchdog)
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -193,7 +195,7 @@ func (s *session) idle(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	err = s.do("done", answerBudget, func() error {
+	err = s.do("done", guard.IMAPReply, func() error {
 		if err := cmd.Close(); err != nil {
 			return err
 		}

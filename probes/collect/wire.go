@@ -2,21 +2,23 @@ package collect
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"sync"
-	"time"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
-// wire is the connection as the IMAP library sees it. The library neither keeps
-// the errors of its connection nor bounds the wait for an answer: wire does both.
+// wire is the connection as the IMAP library sees it: the guard checks what comes
+// in, and wire remembers how it ended, for the library forgets it.
 type wire struct {
 	net.Conn
+	guard   *guard.Conn
+	release func() bool // from the context that guard watches
 
 	mu    sync.Mutex
-	cause error  // why we closed it
-	ended error  // first error of the connection itself
+	ended error  // first error
 	tail  []byte // the last bytes received
 }
 
@@ -45,24 +47,14 @@ func (w *wire) Write(b []byte) (int, error) {
 }
 
 func (w *wire) note(err error) {
-	if err != nil && w.ended == nil && w.cause == nil {
+	if err != nil && w.ended == nil {
 		w.ended = err
 	}
 }
 
-// abort closes the connection, which frees whoever waits for it.
-func (w *wire) abort(cause error) {
-	w.mu.Lock()
-	if w.cause == nil && w.ended == nil {
-		w.cause = cause
-	}
-	w.mu.Unlock()
-	w.Conn.Close()
-}
-
-// story returns why we closed the connection, else how it ended by itself, and
-// the text of a BYE if that was the last that the server said.
-func (w *wire) story() (cause, ended error, bye string) {
+// story returns how the connection ended, nil while it is well, and the text of a
+// BYE if that was the last that the server said.
+func (w *wire) story() (ended error, bye string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	line := bytes.TrimRight(w.tail, "\r\n")
@@ -70,11 +62,11 @@ func (w *wire) story() (cause, ended error, bye string) {
 	if len(line) > 5 && bytes.EqualFold(line[:5], []byte("* BYE")) {
 		bye = probes.Clean(string(bytes.TrimSpace(line[5:])))
 	}
-	return w.cause, w.ended, bye
+	return w.guard.Explain(w.ended), bye
 }
 
-// watch aborts the connection unless the returned function is called in time.
-func (w *wire) watch(d time.Duration) (done func() bool) {
-	t := time.AfterFunc(d, func() { w.abort(errTimeout{d}) })
-	return t.Stop
+// hostile reports whether err is the guard's judgement of what a server sent.
+func hostile(err error) bool {
+	return errors.Is(err, guard.ErrBytes) || errors.Is(err, guard.ErrLine) ||
+		errors.Is(err, guard.ErrLiteral) || errors.Is(err, guard.ErrResponse)
 }
