@@ -101,3 +101,22 @@ func (s *Store) addClaim(c Claim) {
 		s.notePage(inc, c)
 	}
 }
+
+// CountClaims returns how many claims of a coordinator are known.
+func (s *Store) CountClaims(coordinator string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.claims {
+		if id.Coordinator == coordinator {
+			n++
+		}
+	}
+	return n
+}
+
+// NewestClaims returns the n claims learned of last, newest first.
+func (s *Store) NewestClaims(n int) []Claim {
+	out := s.Claims("")
+	slices.SortStableFunc(out, func(a, b Claim) int { return b.Seen.Compare(a.Seen) })
+	return out[:min(n, len(out))]
+}
