@@ -4,6 +4,7 @@
 package roster
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
@@ -107,6 +108,9 @@ func (r *Roster) Validate() error {
 	}
 	for i, g := range r.Regions {
 		name(fmt.Sprintf("regions[%d].name", i), "region", g.Name)
+		if g.Domain != "" && !ValidName(g.Domain) {
+			bad(fmt.Sprintf("regions[%d].domain", i), "%q is no name: %s", g.Domain, rule)
+		}
 	}
 	if len(r.Services) == 0 {
 		bad("services", "at least one service is needed")
@@ -146,15 +150,14 @@ func (r *Roster) Validate() error {
 		} else {
 			keys[string(n.Key)] = n.Name
 		}
+		if n.Credentials != "" && !ValidName(n.Credentials) {
+			bad(at+".credentials", "%q is no name: %s", n.Credentials, rule)
+		}
 		if _, _, err := net.SplitHostPort(n.Address); err != nil {
 			bad(at+".address", "%q: want host:port of the mesh port", n.Address)
 		}
 	}
-	for i, d := range r.Timing.fields() {
-		if *d < 0 {
-			bad("timing", "field %d is negative", i)
-		}
-	}
+	r.Timing.validate(bad)
 	return errors.Join(errs...)
 }
 
@@ -163,6 +166,19 @@ func (r *Roster) Validate() error {
 func (r *Roster) Hash() [8]byte {
 	c := *r
 	c.Timing = c.Timing.WithDefaults()
+	c.Regions, c.Services = slices.Clone(r.Regions), slices.Clone(r.Services)
+	for i, g := range c.Regions {
+		c.Regions[i].Domain = g.FailureDomain()
+	}
+	for i := range c.Services {
+		s := &c.Services[i]
+		s.Combine = cmp.Or(s.Combine, Any)
+		voters := r.Voters(s.Name)
+		s.Regions = make([]string, len(voters))
+		for j, g := range voters {
+			s.Regions[j] = g.Name
+		}
+	}
 	b, err := json.Marshal(&c)
 	if err != nil {
 		panic("roster: " + err.Error()) // plain data only

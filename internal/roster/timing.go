@@ -38,6 +38,24 @@ func (t *Timing) fields() []*time.Duration {
 		&t.CloseHold, &t.Linger, &t.Regional, &t.Blind, &t.Rank, &t.Settle, &t.Reopen, &t.Control}
 }
 
+// names are those of the fields, in their order.
+var names = [...]string{"interval", "deadline", "drought", "tau", "report", "alert", "fresh", "confirm",
+	"close_hold", "linger", "regional", "blind", "rank", "settle", "reopen", "control"}
+
+// validate returns what makes the decision impossible, field by field.
+func (t Timing) validate(bad func(path, format string, args ...any)) {
+	for i, f := range t.fields() {
+		if *f < 0 {
+			bad("timing."+names[i], "%v is negative", *f)
+		}
+	}
+	d := t.WithDefaults()
+	if d.Blind < 2*d.Interval+d.Fresh {
+		bad("timing.blind", "%v is shorter than two intervals of %v and fresh, %v: regions have no opinion until then, so each start would page",
+			d.Blind, d.Interval, d.Fresh)
+	}
+}
+
 // WithDefaults returns t with the default in place of each zero field.
 func (t Timing) WithDefaults() Timing {
 	def := DefaultTiming()
