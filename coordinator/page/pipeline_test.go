@@ -198,13 +198,13 @@ func TestTriggerDiesWithItsIncident(t *testing.T) {
 func TestNothingIsSentWithoutAFreshCertificate(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, n := range w.nodes {
-			n.decide(key(1), true)
-			n.open[key(1)] = page.Hold
+			n.store.Note(store.Change{Jobs: []store.Job{page.TriggerJob(time.Now(), event(key(1)))}})
+			n.p.Wake()
 		}
 		sleep(5 * time.Minute)
 		want(t, "triggers", len(w.calls(store.Trigger, false)), 0)
 		for _, n := range w.nodes {
-			n.open[key(1)] = page.Send
+			n.set(key(1), page.Send)
 		}
 		sleep(4 * rank)
 		want(t, "triggers", len(w.calls(store.Trigger, false)), 1)

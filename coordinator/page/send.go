@@ -29,7 +29,7 @@ func (p *Pipeline) send(ctx context.Context, d *delivery) {
 	d.heldUntil = time.Time{}
 	p.busy[id] = true
 	p.background.Go(func() {
-		p.cfg.Store.UpdateJob(d.job.JobID, func(j *store.Job) { j.Attempts++ })
+		p.cfg.Store.UpdateJob(d.id, func(j *store.Job) { j.Attempts++ })
 		p.speak(claim)
 		began := time.Now()
 		ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), attemptLasts(p.timing.Rank), errTimeout)
@@ -52,7 +52,7 @@ func (p *Pipeline) send(ctx context.Context, d *delivery) {
 // own is this coordinator's next claim on the delivery.
 func (p *Pipeline) own(d *delivery) store.Claim {
 	c := store.Claim{ClaimID: store.ClaimID{
-		Key: d.event.Key, Action: d.job.Action, Round: d.job.Round, Destination: d.to().Name(), Coordinator: p.cfg.Self,
+		Key: d.event.Key, Action: d.id.Action, Round: d.id.Round, Destination: d.to().Name(), Coordinator: p.cfg.Self,
 	}}
 	for _, old := range p.cfg.Store.Claims(d.event.Key) {
 		if old.ClaimID == c.ClaimID {
@@ -75,8 +75,8 @@ func (p *Pipeline) learn(r result) {
 	delete(p.busy, r.id)
 	d := r.d
 	if r.err == nil {
-		p.cfg.Observe(r.id.destination, d.job.Action, "sent", r.took)
-		p.cfg.Log.Info("page sent", "page", describe(d.job.JobID), "destination", r.id.destination, "took", r.took)
+		p.cfg.Observe(r.id.destination, d.id.Action, "sent", r.took)
+		p.cfg.Log.Info("page sent", "page", describe(d.id), "destination", r.id.destination, "took", r.took)
 		return
 	}
 	now := time.Now()
@@ -92,7 +92,7 @@ func (p *Pipeline) learn(r result) {
 		}
 	}
 	d.notBefore = now.Add(pause)
-	p.cfg.Store.UpdateJob(d.job.JobID, func(j *store.Job) { j.Next = d.notBefore })
-	p.cfg.Observe(r.id.destination, d.job.Action, verdict, r.took)
-	p.cfg.Log.Warn("page not sent", "page", describe(d.job.JobID), "destination", r.id.destination, "result", verdict, "next", pause, "error", r.err)
+	p.cfg.Store.UpdateJob(d.id, func(j *store.Job) { j.Next = d.notBefore })
+	p.cfg.Observe(r.id.destination, d.id.Action, verdict, r.took)
+	p.cfg.Log.Warn("page not sent", "page", describe(d.id), "destination", r.id.destination, "result", verdict, "next", pause, "error", r.err)
 }

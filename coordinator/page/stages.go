@@ -12,7 +12,7 @@ import (
 
 // delivery is one job's way to one destination.
 type delivery struct {
-	job   store.Job
+	id    store.JobID
 	event Event
 	chain Chain
 	place int // in the chain
@@ -112,7 +112,7 @@ func (p *Pipeline) needed(now time.Time, d *delivery) answer {
 	case Send:
 		return goOn
 	case Drop:
-		p.finish(d.job.JobID, store.Dropped, "not true any more")
+		p.finish(d.id, store.Dropped, "not true any more")
 		return wait(now.Add(far))
 	}
 	d.heldUntil = time.Time{}
@@ -121,7 +121,7 @@ func (p *Pipeline) needed(now time.Time, d *delivery) answer {
 
 // wanted reports whether the destination still lacks the event.
 func (p *Pipeline) wanted(claims []store.Claim, d *delivery) bool {
-	id, name := d.job.JobID, d.to().Name()
+	id, name := d.id, d.to().Name()
 	if _, ok := receipt(claims, id, name); ok {
 		return false
 	}
@@ -157,7 +157,7 @@ func (p *Pipeline) over(now time.Time, j store.Job, w *work) bool {
 	open, why := 0, "nothing was sent that needs it"
 	for _, chain := range w.chains {
 		for place := range chain {
-			d := delivery{job: j, event: w.event, chain: chain, place: place}
+			d := delivery{id: j.JobID, event: w.event, chain: chain, place: place}
 			c, sent := receipt(claims, j.JobID, d.to().Name())
 			switch {
 			case sent:
@@ -210,14 +210,13 @@ func (p *Pipeline) delivery(now time.Time, j store.Job, w *work, chain Chain, pl
 		b.InitialInterval, b.MaxInterval = p.timing.Rank/8, 15*p.timing.Rank
 		b.Multiplier, b.RandomizationFactor = 2, 0.2
 		b.Reset()
-		d = &delivery{chain: chain, place: place, event: w.event, backoff: b}
+		d = &delivery{id: j.JobID, chain: chain, place: place, event: w.event, backoff: b}
 		d.base = later(later(w.seen, p.ready), p.created(j, w).Add(j.Delay))
 		if j.Action == store.Trigger {
 			d.base = d.base.Add(standIn * time.Duration(place) * p.timing.Rank)
 		}
 		w.deliveries[name] = d
 	}
-	d.job = j
 	if place > 0 && d.base.After(now) && w.refused(chain[:place]) {
 		d.base = now
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,10 +32,12 @@ type world struct {
 	t      testing.TB
 	roster *roster.Roster
 	keys   map[string]roster.PrivateKey
+	mu     sync.Mutex // guards the nodes' fields: stories change them while pipelines run
 	pd     *pagerdutytest.Server
 	second *pagerdutytest.Server // the second destination
 	nodes  []*node
 	delay  time.Duration // of gossip
+	lose   func() bool   // whether gossip loses the next message
 }
 
 // node is a coordinator: a store that outlives crashes and a pipeline that does not.
@@ -53,7 +56,7 @@ type node struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, keys: map[string]roster.PrivateKey{}, pd: &pagerdutytest.Server{}, second: &pagerdutytest.Server{}, delay: 50 * time.Millisecond}
+	w := &world{t: t, keys: map[string]roster.PrivateKey{}, pd: &pagerdutytest.Server{}, second: &pagerdutytest.Server{}, delay: 50 * time.Millisecond, lose: func() bool { return false }}
 	w.roster = &roster.Roster{Cluster: cluster}
 	for _, name := range []string{"c1", "c2", "c3"} {
 		w.keys[name] = roster.GenerateKey()
@@ -113,8 +116,11 @@ func (w *world) openAlerts() (n int) {
 
 func (n *node) start() {
 	ctx, cancel := context.WithCancel(context.Background())
+	w := n.w
+	w.mu.Lock()
 	n.life++
-	life, w := n.life, n.w
+	life := n.life
+	w.mu.Unlock()
 	transport := roundTripper(func(r *http.Request) (*http.Response, error) { return n.roundTrip(r, life, w.pd) })
 	first, err := pagerduty.New(pagerduty.Config{URL: "https://pd.test", RoutingKey: secret.New("routing-key-marker"), Transport: transport})
 	if err != nil {
@@ -122,7 +128,7 @@ func (n *node) start() {
 	}
 	second, err := pagerduty.New(pagerduty.Config{Name: "second", URL: "https://second.test", RoutingKey: secret.New("routing-key-marker"),
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			if n.life != life {
+			if !n.lives(life) {
 				return nil, errors.New("crashed")
 			}
 			return w.second.RoundTrip(r)
@@ -130,10 +136,12 @@ func (n *node) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	n.p, err = page.New(page.Config{
+	p, err := page.New(page.Config{
 		Self: n.name, Roster: w.roster, Store: n.store, Pages: []page.Chain{{first, second}},
 		Needed: func(e page.Event) page.Need {
+			w.mu.Lock()
 			need := n.open[e.Key]
+			w.mu.Unlock()
 			if e.Action == store.Resolve && need != page.Hold {
 				return page.Send + page.Drop - need
 			}
@@ -141,7 +149,7 @@ func (n *node) start() {
 		},
 		Seal: func(b []byte) []byte { return report.Seal(cluster, report.KindPage, n.name, w.keys[n.name], b) },
 		Gossip: func(msg []byte) {
-			if n.life == life {
+			if n.lives(life) {
 				n.gossip(msg)
 			}
 		},
@@ -150,13 +158,24 @@ func (n *node) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	n.cancel, n.done = cancel, make(chan struct{})
-	p, done := n.p, n.done
+	done := make(chan struct{})
+	w.mu.Lock()
+	n.p, n.cancel, n.done = p, cancel, done
+	w.mu.Unlock()
 	go func() { defer close(done); p.Run(ctx) }()
-	for _, o := range w.nodes { // push/pull
-		if o != n && o.p != nil && o.group == n.group {
-			n.pull(o)
-			o.pull(n)
+	w.meet()
+}
+
+// meet is a round of push/pull between all that can hear each other.
+func (w *world) meet() {
+	for _, n := range w.nodes {
+		for _, o := range w.nodes {
+			if n == o || n.p == nil || o.p == nil || o.group != n.group {
+				continue
+			}
+			for _, msg := range o.p.State() {
+				n.receive(n.p, msg)
+			}
 		}
 	}
 }
@@ -169,15 +188,23 @@ func (n *node) stop() {
 	}
 }
 
+func (n *node) lives(life int) bool {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	return n.life == life
+}
+
 // crash stops the node between two instructions: what it does afterwards has no
 // effect on the world and none on its store.
 func (n *node) crash() {
 	if n.p == nil {
 		return
 	}
+	n.w.mu.Lock()
 	n.life++
-	n.cancel()
 	n.p = nil
+	n.w.mu.Unlock()
+	n.cancel()
 	kept := store.Memory()
 	for _, j := range n.store.Jobs(true) {
 		kept.Note(store.Change{Jobs: []store.Job{j}})
@@ -190,49 +217,46 @@ func (n *node) crash() {
 }
 
 func (n *node) roundTrip(r *http.Request, life int, pd *pagerdutytest.Server) (*http.Response, error) {
-	if n.noPD || n.life != life {
+	n.w.mu.Lock()
+	unreachable, slow := n.noPD, n.slow
+	n.w.mu.Unlock()
+	if unreachable || !n.lives(life) {
 		return nil, &net.OpError{Op: "dial", Err: errors.New("no route to host")}
 	}
-	if n.slow > 0 {
-		select {
-		case <-time.After(n.slow):
-		case <-r.Context().Done():
-			return nil, r.Context().Err()
-		}
-		if n.life != life {
-			return nil, errors.New("crashed")
-		}
+	select {
+	case <-time.After(slow):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if !n.lives(life) {
+		return nil, errors.New("crashed")
 	}
 	return pd.RoundTrip(r)
 }
 
 func (n *node) gossip(msg []byte) {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
 	for _, o := range n.w.nodes {
-		if o == n || o.group != n.group {
+		if o == n || o.p == nil || o.group != n.group || n.w.lose() {
 			continue
 		}
-		life := o.life
+		life, p := o.life, o.p
 		time.AfterFunc(n.w.delay, func() {
-			if o.life == life && o.p != nil && o.group == n.group {
-				o.receive(msg)
+			if o.lives(life) {
+				o.receive(p, msg)
 			}
 		})
 	}
 }
 
-func (n *node) receive(msg []byte) {
+func (n *node) receive(p *page.Pipeline, msg []byte) {
 	e, err := report.Parse(msg)
 	if err == nil {
-		_, err = n.p.Receive(time.Now(), e, msg)
+		_, err = p.Receive(time.Now(), e, msg)
 	}
 	if err != nil {
 		n.w.t.Errorf("%s refused a claim: %v", n.name, err)
-	}
-}
-
-func (n *node) pull(o *node) {
-	for _, msg := range o.p.State() {
-		n.receive(msg)
 	}
 }
 
@@ -243,14 +267,20 @@ func event(key string) page.Event {
 
 func key(epoch int) string { return fmt.Sprintf("mailquorum/%s/outage/mx/%d", cluster, epoch) }
 
+// set sets what the coordinator answers when asked whether the incident is open.
+func (n *node) set(k string, need page.Need) {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.open[k] = need
+}
+
 // decide takes the decision on the node, as its incident machine would.
 func (n *node) decide(k string, open bool) {
 	now := time.Now()
+	n.set(k, map[bool]page.Need{true: page.Send, false: page.Drop}[open])
 	if open {
-		n.open[k] = page.Send
 		n.store.Note(store.Change{Jobs: []store.Job{page.TriggerJob(now, event(k))}})
 	} else {
-		n.open[k] = page.Drop
 		n.store.Note(store.Change{Jobs: page.ResolveJobs(now, rank, event(k))})
 	}
 	if n.p != nil {
