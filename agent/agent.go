@@ -130,7 +130,7 @@ func New(cfg Config) (*Agent, error) {
 		boot: boot, tracer: cfg.Tracer.Tracer("mailquorum/agent"), boxes: map[string]*collect.Mailbox{},
 		log:    cfg.Log.With("node", cfg.Node),
 		follow: newFollower(timing.Deadline, cfg.Retention), board: report.NewBoard(cfg.Roster, cfg.Node), shelf: report.NewShelf(),
-		incidents: map[incident.Subject]incident.Record{}, spans: map[probes.ID]trace.Span{},
+		incidents: incident.Records(cfg.Roster), spans: map[probes.ID]trace.Span{},
 		confirms: newConfirmBudget(timing),
 	}
 	for _, s := range cfg.Roster.Services {

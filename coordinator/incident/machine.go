@@ -67,10 +67,7 @@ func NewMachine(ro *roster.Roster, s Subject) *Machine {
 	q, _ := s.question()
 	m := &Machine{roster: ro, timing: ro.Timing.WithDefaults(), question: q}
 	hash := ro.Hash()
-	m.s = state{Record: Record{Subject: s}, Roster: hash[:], LastDown: map[string]time.Time{}, drained: map[string]bool{}}
-	if q != report.Account {
-		m.s.Record.Opened, m.s.Record.Closed = Genesis(ro), Genesis(ro)
-	}
+	m.s = state{Record: NewRecord(ro, s), Roster: hash[:], LastDown: map[string]time.Time{}, drained: map[string]bool{}}
 	return m
 }
 

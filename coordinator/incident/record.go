@@ -41,11 +41,33 @@ var ErrRecord = errors.New("incident record does not prove itself")
 // generation is the distance between the first epochs of two roster versions.
 const generation = 1_000_000
 
-// Genesis is the epoch that counts as closed when a roster comes into force:
-// its Version times a million. Certificates name their roster, so those of an
-// older one prove nothing to whoever starts under the new; a higher Version lets
-// everybody count on from the same, higher number.
-func Genesis(ro *roster.Roster) uint64 { return ro.Version * generation }
+// Genesis is the epoch that counts as closed when a roster comes into force: none
+// under versions 0 and 1, a million more with each later one. Certificates name
+// their roster, so those of an older one prove nothing to whoever starts under
+// the new; a higher version lets everybody count on from the same, higher number.
+func Genesis(ro *roster.Roster) uint64 { return (max(ro.Version, 1) - 1) * generation }
+
+// NewRecord is the record of a subject to which nothing happened under the roster.
+func NewRecord(ro *roster.Roster, s Subject) Record {
+	r := Record{Subject: s}
+	if q, _ := s.question(); q != report.Account {
+		r.Opened, r.Closed = Genesis(ro), Genesis(ro)
+	}
+	return r
+}
+
+// Records returns the NewRecord of each certified subject of the roster: what an
+// agent starts with.
+func Records(ro *roster.Roster) map[Subject]Record {
+	out := make(map[Subject]Record, 2*len(ro.Services))
+	for _, service := range ro.Services {
+		for _, q := range []report.Question{report.Outage, report.Degraded} {
+			s := NewSubject(q, service.Name)
+			out[s] = NewRecord(ro, s)
+		}
+	}
+	return out
+}
 
 // Merge joins two records of one subject. It is commutative, associative and
 // idempotent, and has no clock. It checks nothing: verify first.
