@@ -230,8 +230,8 @@ type Control struct {
 	// It excludes https and dns. Default: none.
 	TLS string `yaml:"tls,omitempty"`
 
-	// HTTPS is an https:// URL that answers GET with any status below 500. It
-	// excludes tls and dns. Default: none.
+	// HTTPS is an https:// URL that answers GET with 200 or 204; a redirect is a
+	// failure, as captive portals redirect. It excludes tls and dns. Default: none.
 	HTTPS string `yaml:"https,omitempty"`
 
 	// DNS is the host:port of a resolver that is asked for the name servers of

@@ -11,6 +11,9 @@ import (
 
 // roster checks a roster: what makes it unfit, and what its numbers can promise.
 func (d *document) roster(r *roster.Roster) {
+	if !d.few(r) {
+		return
+	}
 	type many interface{ Unwrap() []error }
 	if all, ok := r.Validate().(many); ok {
 		for _, err := range all.Unwrap() {
@@ -39,6 +42,32 @@ func (d *document) roster(r *roster.Roster) {
 		d.agents(fmt.Sprintf("regions[%d].name", i), g, r)
 	}
 	d.credentials(r)
+}
+
+// The largest rosters: every node echoes all others in each of its reports, and
+// has a vote on every service in it.
+const (
+	maxRegions  = 50
+	maxServices = 100
+	maxNodes    = 200
+)
+
+// few checks that the roster is not too large to be worked with.
+func (d *document) few(r *roster.Roster) bool {
+	ok := true
+	check := func(path string, n, most int) {
+		if n > most {
+			d.bad(path, "%d entries: at most %d", n, most)
+			ok = false
+		}
+	}
+	check("regions", len(r.Regions), maxRegions)
+	check("services", len(r.Services), maxServices)
+	check("nodes", len(r.Nodes), maxNodes)
+	for i, s := range r.Services {
+		check(fmt.Sprintf("services[%d].regions", i), len(s.Regions), maxRegions)
+	}
+	return ok
 }
 
 // timing checks constants that contradict each other.

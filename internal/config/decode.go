@@ -125,10 +125,17 @@ func (d *document) duration(n ast.Node, v reflect.Value, path string) {
 	}
 }
 
+// maxItems bounds a list.
+const maxItems = 1000
+
 func (d *document) sequence(n ast.Node, v reflect.Value, path string) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {
 		d.bad(path, "want a list (lines that begin with \"- \"), not %s", describe(n))
+		return
+	}
+	if len(seq.Values) > maxItems {
+		d.bad(path, "a list of %d entries: at most %d", len(seq.Values), maxItems)
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))

@@ -79,6 +79,9 @@ func parse(file string, content []byte) (*document, error) {
 		return nil, Problems{p}
 	}
 	tokens := lexer.Tokenize(string(content))
+	if len(tokens) > maxTokens {
+		return nil, Problems{{File: file, Text: fmt.Sprintf("more than %d words and signs: no configuration has so many", maxTokens)}}
+	}
 	if p, ok := d.scanTokens(tokens); !ok {
 		return nil, Problems{p}
 	}
@@ -108,6 +111,9 @@ const maxLine = 4096
 
 // maxLines bounds the lines of a file.
 const maxLines = 20000
+
+// maxTokens bounds what the parser is given.
+const maxTokens = 200000
 
 // scanBytes refuses what no text has, before any library sees it.
 func (d *document) scanBytes(content []byte) (Problem, bool) {
@@ -229,6 +235,7 @@ func placeOf(n ast.Node) place {
 func (d *document) problem(at place, format string, args ...any) Problem {
 	at.line = min(max(at.line, 1), len(d.lines))
 	line := d.lines[at.line-1]
+	line = line[:min(len(line), maxLine)]
 	at.column = min(max(at.column, 1), utf8.RuneCountInString(line)+1)
 	excerpt, caret := excerptOf(line, at.column)
 	return Problem{File: d.file, Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), excerpt: excerpt, caret: caret}
