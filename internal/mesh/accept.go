@@ -13,8 +13,7 @@ import (
 
 // accept takes connections until the mesh closes.
 func (m *Mesh) accept() {
-	var g gate
-	config := m.serverTLS()
+	g, config := newGate(), m.serverTLS()
 	for pause := time.Duration(0); ; {
 		conn, err := m.cfg.Listener.Accept()
 		if m.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
@@ -34,16 +33,20 @@ func (m *Mesh) accept() {
 			continue
 		}
 		pause = 0
-		m.wg.Go(func() { m.meet(&g, conn, config) })
+		leave := g.enter(m.ctx, conn)
+		if leave == nil {
+			conn.Close()
+			return
+		}
+		m.wg.Go(func() { m.meet(conn, config, leave) })
 	}
 }
 
 // meet shakes hands with whoever called, in bounded time and memory, and goes on
 // only with a peer.
-func (m *Mesh) meet(g *gate, raw net.Conn, config *tls.Config) {
+func (m *Mesh) meet(raw net.Conn, config *tls.Config, leave func()) {
 	defer raw.Close()
 	hello := newBounded(raw, maxHello)
-	leave := g.enter(raw)
 	ctx, cancel := context.WithTimeout(m.ctx, handshakeTimeout)
 	conn := tls.Server(hello, config)
 	err := conn.HandshakeContext(ctx)

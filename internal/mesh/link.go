@@ -66,15 +66,16 @@ func (l *link) run() {
 	first := min(100*time.Millisecond, l.m.cfg.Rejoin/2)
 	wait := first
 	for l.m.ctx.Err() == nil {
-		conn, err := l.dial()
-		if err == nil {
+		if conn, err := l.dial(); err != nil {
+			l.m.cfg.Log.Debug("mesh peer not reached", "peer", l.p.Name, "error", err)
+		} else {
 			began := time.Now()
 			err = l.serve(conn)
+			l.m.cfg.Log.Info("mesh link down", "peer", l.p.Name, "error", err)
 			if time.Since(began) > l.m.cfg.Rejoin {
 				wait = first
 			}
 		}
-		l.m.cfg.Log.Debug("mesh link down", "peer", l.p.Name, "error", err)
 		select {
 		case <-l.m.ctx.Done():
 		case <-l.again:
@@ -123,7 +124,7 @@ func (l *link) serve(conn *tls.Conn) error {
 	l.up.Store(true)
 	defer l.up.Store(false)
 	l.greet()
-	l.m.cfg.Log.Debug("mesh link up", "peer", l.p.Name)
+	l.m.cfg.Log.Info("mesh link up", "peer", l.p.Name)
 
 	beat := time.NewTicker(l.m.silence() / 4)
 	defer beat.Stop()
