@@ -32,7 +32,11 @@ func (s *session) authenticate() error {
 		return err
 	}
 	s.arm()
-	if err := s.client.Auth(mech); err != nil {
+	s.tap.Note("logging in as %s", s.cfg.Username)
+	s.tap.Quiet(true)
+	err = s.client.Auth(mech)
+	s.tap.Quiet(false)
+	if err != nil {
 		return err
 	}
 	s.passed(probes.StageAuth, time.Since(began))

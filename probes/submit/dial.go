@@ -47,6 +47,7 @@ func (s *session) dial(ctx context.Context) (net.Conn, time.Duration, error) {
 	}
 	s.result.Egress = hostOf(conn.LocalAddr())
 	s.result.Server = hostOf(conn.RemoteAddr())
+	s.tap.Note("connected to %s from %s", s.result.Server, s.result.Egress)
 	return conn, time.Since(began), nil
 }
 

@@ -1,7 +1,6 @@
 package submit
 
 import (
-	"encoding/base64"
 	"fmt"
 	"regexp"
 	"strings"
@@ -13,7 +12,9 @@ var enhancedForm = regexp.MustCompile(`^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)`)
 
 // reply makes a Reply of a server's words: lines joined, the enhanced code (RFC
 // 2034) taken out, our own secrets struck out, the rest cleaned.
-func (s *session) reply(code int, msg string) probes.Reply { return parseReply(code, s.redact(msg)) }
+func (s *session) reply(code int, msg string) probes.Reply {
+	return parseReply(code, s.tap.Redact(msg))
+}
 
 func parseReply(code int, msg string) probes.Reply {
 	r := probes.Reply{Code: code}
@@ -33,17 +34,3 @@ func parseReply(code int, msg string) probes.Reply {
 }
 
 func enhanced(c [3]int) string { return fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2]) }
-
-// redact strikes out the password in each form in which it went over the wire:
-// a server may echo what it was sent.
-func (s *session) redact(text string) string {
-	password := s.cfg.Password.Reveal()
-	if password == "" {
-		return text
-	}
-	return strings.NewReplacer(
-		base64.StdEncoding.EncodeToString([]byte("\x00"+s.cfg.Username+"\x00"+password)), "<secret>",
-		base64.StdEncoding.EncodeToString([]byte(password)), "<secret>",
-		password, "<secret>",
-	).Replace(text)
-}

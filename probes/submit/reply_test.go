@@ -131,7 +131,7 @@ func TestSecretsAreStruckOutInEveryForm(t *testing.T) {
 		"cCB3 no":       "<secret> no",
 		"nothing":       "nothing",
 	} {
-		if got := s.redact(in); got != want {
+		if got := s.tap.Redact(in); got != want {
 			t.Errorf("%q: %q", in, got)
 		}
 	}

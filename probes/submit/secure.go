@@ -27,7 +27,8 @@ func (s *session) secure(ctx context.Context) error {
 	facts.Version, facts.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	facts.Resumed, facts.Verified = state.DidResume, true
 	s.result.TLS = facts
-	s.conn = c
+	s.conn = s.tap.Conn(c)
+	s.tap.Note("%s, %s", facts.Version, facts.Cipher)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"mailquorum/probes"
 	"mailquorum/probes/guard"
+	"mailquorum/probes/tap"
 )
 
 // session is one dialogue with a server, from the dial to QUIT. It is used by
@@ -25,7 +26,8 @@ type session struct {
 	guard    *guard.Conn  // around the connection, once there is one
 	deadline time.Time    // of the guard
 	stop     func() bool  // ends the guard's watch over the context
-	conn     net.Conn     // the guard, or TLS over it
+	conn     net.Conn     // the guard, or TLS over it, with the tap on top
+	tap      *tap.Tap     // records the dialogue, knows the secrets
 	wire     *wire        // what the library sees of it
 	client   *smtp.Client // once the server has been greeted
 	dot      bool         // the whole message with its final dot has been handed to the network
@@ -33,7 +35,11 @@ type session struct {
 }
 
 func newSession(cfg Config, progress func(probes.Timing)) *session {
-	return &session{cfg: cfg, progress: progress, stage: probes.StageResolve}
+	s := &session{cfg: cfg, progress: progress, stage: probes.StageResolve, tap: tap.New(tap.SMTP)}
+	if pw := cfg.Password.Reveal(); pw != "" {
+		s.tap.Hide(pw, "\x00"+cfg.Username+"\x00"+pw)
+	}
+	return s
 }
 
 // check refuses what must not reach a server at all. It is our fault: Unknown.
@@ -64,7 +70,7 @@ func (s *session) open(ctx context.Context) error {
 	}
 	s.deadline, _ = ctx.Deadline()
 	s.guard = guard.New(conn, guard.Handshake, s.deadline)
-	s.conn = s.guard
+	s.conn = s.tap.Conn(s.guard)
 	s.stop = s.guard.Watch(ctx)
 
 	if s.cfg.TLS == Implicit {
@@ -167,10 +173,14 @@ func (s *session) data(message []byte) (probes.Reply, error) {
 	if err != nil {
 		return probes.Reply{}, err
 	}
+	s.tap.Note("the message, %d bytes", len(message))
+	s.tap.Quiet(true)
 	if _, err := w.Write(message); err != nil {
 		return probes.Reply{}, fmt.Errorf("sending the message: %w", err)
 	}
+	s.arm()
 	resp, err := w.CloseWithResponse()
+	s.tap.Quiet(false)
 	s.dot = s.wire.wrote == nil
 	if code, msg, ok := positive(err); ok { // 251 and the like: the first digit counts, RFC 5321 section 4.2.1
 		return s.reply(code, msg), nil

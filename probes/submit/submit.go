@@ -26,6 +26,8 @@ type Result struct {
 	TLS      probes.TLSFacts // zero without TLS
 	Egress   string          // local address of the connection
 	Server   string          // remote address of the connection
+
+	Dialogue probes.Transcript // what was said, without secrets and without the message
 }
 
 // Send submits the message (as of probes.Letter.Bytes) and returns when the
@@ -48,10 +50,19 @@ func Send(ctx context.Context, cfg Config, message []byte, progress func(probes.
 	if err == nil {
 		err = s.deliver(message)
 	}
-	if err != nil {
-		return s.result, s.fail(ctx, err)
+	return s.end(ctx, err)
+}
+
+// end makes the result of what came of the dialogue.
+func (s *session) end(ctx context.Context, err error) (Result, error) {
+	if err == nil {
+		s.result.Dialogue = s.tap.Transcript()
+		return s.result, nil
 	}
-	return s.result, nil
+	e := s.fail(ctx, err)
+	s.tap.Note("%s: %s", e.Outcome, e)
+	s.result.Dialogue = s.tap.Transcript()
+	return s.result, e
 }
 
 // passed records that a stage took d so far: the parts of a stage add up.

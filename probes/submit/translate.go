@@ -133,5 +133,5 @@ func (s *session) plain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		text = context.Cause(ctx) // the rest is "use of closed connection"
 	}
-	return &plainError{probes.Clean(s.redact(text.Error())), err}
+	return &plainError{probes.Clean(s.tap.Redact(text.Error())), err}
 }
