@@ -165,7 +165,7 @@ func (m *Machine) remember(now time.Time, v verdict.Verdict) {
 	}
 }
 
-var errUnproven = errors.New("the regions that agree have not heard each other lately: no certificate yet")
+var errUnproven = errors.New("no certificate yet: the regions that agree have not heard each other lately, or their reports are too large")
 
 // open begins a new epoch, if its certificate proves it.
 func (m *Machine) open(now time.Time, v verdict.Verdict) []Notice {

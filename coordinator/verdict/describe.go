@@ -71,9 +71,9 @@ func (v *Verdict) row(b *Ballot) row {
 		r.mark, r.word = "·", "silent"
 	case v.behind(b):
 		r.mark, r.word, r.note, r.ago = "·", "behind", fmt.Sprintf("votes on epoch %d, not %d", b.Epoch, v.Epoch), ""
-	case b.Vote.Opinion == vote.Down:
+	case v.opinion(b) == vote.Down:
 		r.mark, r.word, r.where, r.code = "✗", reason(b.Vote.Reason), where(b.Vote.Stage), reply(b.Vote)
-	case b.Vote.Opinion == vote.Up:
+	case v.opinion(b) == vote.Up:
 		r.mark, r.word, r.ago = "✓", "up", ""
 	case b.Vote.Opinion == vote.Abstain:
 		r.mark, r.word, r.note = "–", "abstains", b.Vote.Reason.String()

@@ -64,8 +64,12 @@ func Tally(q report.Question, service string, epoch uint64, ballots []Ballot, no
 	return v
 }
 
-// opinion is what the ballot counts as.
+// opinion is what the ballot counts as. Nobody says that there is nothing wrong
+// with an account: whoever is heard and does not complain is well.
 func (v *Verdict) opinion(b *Ballot) vote.Opinion {
+	if v.Question == report.Account && b.Fresh && b.Vote.Opinion != vote.Down {
+		return vote.Up
+	}
 	if !b.Fresh || v.behind(b) {
 		return vote.Unsettled
 	}

@@ -57,6 +57,8 @@ type Cluster struct {
 	Now    time.Time
 	Hears  func(to, from string) bool // nil: everybody hears everybody
 
+	hash      [8]byte
+	keys      []roster.PrivateKey
 	boot, seq []uint64
 	heard     []map[int]report.Echo    // by place of the hearer
 	boards    map[string]*report.Board // of those that Board was asked for
@@ -64,10 +66,11 @@ type Cluster struct {
 
 // New returns a cluster in which nobody has spoken.
 func New(r *roster.Roster) *Cluster {
-	c := &Cluster{Roster: r, Now: Start, boards: map[string]*report.Board{}}
+	c := &Cluster{Roster: r, Now: Start, hash: r.Hash(), boards: map[string]*report.Board{}}
 	c.boot, c.seq = make([]uint64, len(r.Nodes)), make([]uint64, len(r.Nodes))
 	for i := range r.Nodes {
 		c.boot[i] = 1
+		c.keys = append(c.keys, Key(r.Nodes[i].Name))
 		c.heard = append(c.heard, map[int]report.Echo{})
 	}
 	return c
@@ -95,7 +98,7 @@ func (c *Cluster) Speak(node string, votes ...report.Vote) []byte {
 func (c *Cluster) Compose(node string, votes ...report.Vote) []byte {
 	i := c.place(node)
 	c.seq[i]++
-	r := report.Report{Roster: c.Roster.Hash(), Boot: c.boot[i], Seq: c.seq[i], Wall: c.Now.UnixMilli(), Votes: slices.Clone(votes)}
+	r := report.Report{Roster: c.hash, Boot: c.boot[i], Seq: c.seq[i], Wall: c.Now.UnixMilli(), Votes: slices.Clone(votes)}
 	for j := range c.Roster.Nodes {
 		if e, ok := c.heard[i][j]; ok {
 			r.Echo = append(r.Echo, e)
@@ -104,7 +107,7 @@ func (c *Cluster) Compose(node string, votes ...report.Vote) []byte {
 	if b := c.boards[node]; b != nil {
 		b.Spoke(c.Now, r.Boot, r.Seq)
 	}
-	return r.Seal(c.Roster.Cluster, node, Key(node))
+	return r.Seal(c.Roster.Cluster, node, c.keys[i])
 }
 
 // Deliver hands a message to all that hear its speaker, itself included.
