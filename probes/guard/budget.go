@@ -45,7 +45,7 @@ var budgets = [...]struct {
 	SMTPReply: {"SMTP reply", 64 << 10},
 	IMAPReply: {"IMAP reply", 1 << 20},
 	IMAPIdle:  {"IMAP idle", 1 << 20},
-	IMAPFetch: {"IMAP fetch", 8 << 20},
+	IMAPFetch: {"IMAP fetch", 4 << 20},
 }
 
 // Bytes is the budget's size.

@@ -12,7 +12,8 @@ type lines struct {
 	word    [12]byte // the present word in upper case, its first bytes
 	wordLen int
 	length  int   // of this response so far, without literals
-	literal int64 // size, or what is left of it
+	literal int64 // size announced
+	left    int64 // of the literal
 }
 
 type state uint8
@@ -47,8 +48,8 @@ func (l *lines) scan(b []byte) *Error {
 	for i := 0; i < len(b); i++ {
 		switch l.state {
 		case inLiteral:
-			n := min(l.literal, int64(len(b)-i))
-			if l.literal -= n; l.literal == 0 {
+			n := min(l.left, int64(len(b)-i))
+			if l.left -= n; l.left == 0 {
 				l.state = inData
 			}
 			i += int(n) - 1
@@ -93,6 +94,16 @@ func (l *lines) next(c byte) *Error {
 		return l.size(c)
 	}
 	return nil
+}
+
+// held is how many of the bytes seen last are those of a literal that is not
+// complete, together with the line feed before it, without which nobody takes it
+// for a literal.
+func (l *lines) held() int {
+	if l.state != inLiteral {
+		return 0
+	}
+	return int(l.literal-l.left) + 1
 }
 
 func malformed(detail string) *Error { return &Error{Kind: ErrResponse, Detail: detail} }
@@ -231,7 +242,7 @@ func (l *lines) size(c byte) *Error {
 	case (l.state == sizeEnd || l.state == sizeCR) && c == cr:
 		l.state = sizeLF
 	case l.state >= sizeEnd && c == lf:
-		l.state = inLiteral
+		l.left, l.state = l.literal, inLiteral
 		if l.literal == 0 {
 			l.state = inData
 		}

@@ -106,10 +106,12 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// words are what responses are made of, good and bad.
+var words = rapid.SampledFrom([]string{"* ", "T1 ", "+", "OK ", "1 ", "FETCH (", "[", "CAPABILITY", "ENABLED", "(", ")", "\"", "\\",
+	"{3}", "{0}", " ", "\r\n", "\n", "\r", "]", "abc", "LIST ", "\xc4\xb1", "BODY[] ", "{99}", "5", "}", "9999999"})
+
 // TestLinesPieces: how the network cuts the stream makes no difference.
 func TestLinesPieces(t *testing.T) {
-	words := rapid.SampledFrom([]string{"* ", "T1 ", "+", "OK ", "1 ", "FETCH (", "[", "CAPABILITY", "ENABLED", "(", ")", "\"", "\\",
-		"{3}", "{0}", " ", "\r\n", "\n", "\r", "]", "abc", "LIST ", "\xc4\xb1", "BODY[] "})
 	rapid.Check(t, func(t *rapid.T) {
 		s := strings.Join(rapid.SliceOf(words).Draw(t, "words"), "")
 		want := verdict(s, len(s)+1)
