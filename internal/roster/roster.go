@@ -28,7 +28,7 @@ type Roster struct {
 
 // Region is a vantage point. Regions vote, agents do not.
 type Region struct {
-	Name   string `yaml:"name" json:"name"`
+	Name   string `yaml:"name" json:"name"`                         // 1 to 32 characters of a-z, 0-9, '.' and '-'
 	Domain string `yaml:"domain,omitempty" json:"domain,omitempty"` // failure domain (cloud, network); default: the region's name
 }
 
@@ -43,7 +43,7 @@ const (
 
 // Service is a named set of routes that should fail together.
 type Service struct {
-	Name     string   `yaml:"name" json:"name"`
+	Name     string   `yaml:"name" json:"name"`                           // what routes refer to, part of every paging key: 1 to 32 characters of a-z, 0-9, '.' and '-'
 	Provider string   `yaml:"provider" json:"provider"`                   // groups services on pages and in the SLA account
 	Regions  []string `yaml:"regions,omitempty" json:"regions,omitempty"` // who votes on it; default: all regions
 	Combine  Combine  `yaml:"combine,omitempty" json:"combine,omitempty"` // any (default) or all
@@ -60,7 +60,7 @@ const (
 
 // Node is one daemon.
 type Node struct {
-	Name        string    `yaml:"name" json:"name"`
+	Name        string    `yaml:"name" json:"name"`                                   // what its configuration calls it: 1 to 32 characters of a-z, 0-9, '.' and '-'
 	Role        Role      `yaml:"role" json:"role"`                                   // agent or coordinator
 	Region      string    `yaml:"region" json:"region"`                               // where it runs, and for an agent: whom it votes for
 	Key         PublicKey `yaml:"key" json:"key"`                                     // printed by `mailquorum key generate`
