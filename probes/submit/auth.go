@@ -2,11 +2,14 @@ package submit
 
 import (
 	"errors"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/emersion/go-sasl"
 
 	"mailquorum/probes"
+	"mailquorum/probes/token"
 )
 
 var (
@@ -48,15 +51,35 @@ func (s *session) mechanism() (sasl.Client, error) {
 	if ok, _ := s.client.Extension("AUTH"); !ok {
 		return nil, errNoAuth
 	}
-	user, password := s.cfg.Username, s.cfg.Password.Reveal()
-	plain, login := s.client.SupportsAuth("PLAIN"), s.client.SupportsAuth("LOGIN")
-	switch {
-	case s.cfg.Mechanism != MechanismLogin && plain:
-		return sasl.NewPlainClient("", user, password), nil
-	case s.cfg.Mechanism != MechanismPlain && login:
-		return &loginClient{user, password}, nil
+	choice := []string{MechanismPlain, MechanismLogin}
+	if s.cfg.Tokens != nil {
+		choice = []string{MechanismXOAUTH2, MechanismOAUTHBEARER}
+	}
+	for _, name := range choice {
+		if (s.cfg.Mechanism == "" || s.cfg.Mechanism == name) && s.client.SupportsAuth(name) {
+			return s.saslClient(name), nil
+		}
 	}
 	return nil, errMechanism
+}
+
+func (s *session) saslClient(name string) sasl.Client {
+	user, password := s.cfg.Username, s.cfg.Password.Reveal()
+	switch name {
+	case MechanismPlain:
+		return sasl.NewPlainClient("", user, password)
+	case MechanismLogin:
+		return &loginClient{user, password}
+	}
+	host, service, _ := net.SplitHostPort(s.cfg.Address)
+	port, _ := strconv.Atoi(service) // a service name gives port 0, which servers ignore
+	m := token.XOAUTH2(user, s.token)
+	if name == MechanismOAUTHBEARER {
+		m = token.OAUTHBEARER(user, host, port, s.token)
+	}
+	_, initial, _ := m.Start()
+	s.tap.Hide(string(initial))
+	return m
 }
 
 // loginClient is LOGIN as servers ask for it: the name on the first challenge,

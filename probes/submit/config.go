@@ -31,10 +31,24 @@ const (
 const (
 	MechanismPlain = "plain" // RFC 4616
 	MechanismLogin = "login" // obsolete, for servers that know nothing else
+
+	MechanismXOAUTH2     = "xoauth2"     // Google's, and Microsoft's only one
+	MechanismOAUTHBEARER = "oauthbearer" // RFC 7628
 )
 
 // DefaultTimeout is the budget of a submission without Config.Timeout.
 const DefaultTimeout = 30 * time.Second
+
+// TokenSource yields the OAuth 2 access tokens of an account; token.Source is
+// one. Both methods may be called from several goroutines.
+type TokenSource interface {
+	// Token returns a valid token; it blocks until there is one or ctx ends. An
+	// error is ours, not the provider's: a *token.Error says more.
+	Token(ctx context.Context) (secret.Secret, error)
+	// Reject says that the server refused the token; again tells whether the next
+	// one may fare better.
+	Reject(token secret.Secret) (again bool)
+}
 
 // Config is how to reach a provider's submission server.
 type Config struct {
@@ -48,9 +62,10 @@ type Config struct {
 
 	Username  string        // empty: no authentication
 	Password  secret.Secret // sent only under TLS, or with AllowPlainAuth
-	Mechanism string        // plain or login; empty: PLAIN where the server offers it, else LOGIN
+	Tokens    TokenSource   // in place of a password
+	Mechanism string        // plain, login, xoauth2 or oauthbearer; empty: what the server offers, of each pair the first
 
-	// AllowPlainAuth permits to send the password in clear text when TLS is plain.
+	// AllowPlainAuth permits to send password or token in clear text when TLS is plain.
 	// Only a connection that never leaves the machine deserves it.
 	AllowPlainAuth bool
 
@@ -84,14 +99,26 @@ func (c Config) Validate() error {
 		bad("tls: %q: want implicit, starttls or plain", probes.Clean(string(c.TLS)))
 	}
 	switch c.Mechanism {
-	case "", MechanismPlain, MechanismLogin:
+	case "":
+	case MechanismPlain, MechanismLogin:
+		if c.Tokens != nil {
+			bad("mechanism: %s takes a password, no token", c.Mechanism)
+		}
+	case MechanismXOAUTH2, MechanismOAUTHBEARER:
+		if c.Tokens == nil {
+			bad("mechanism: %s needs a token", c.Mechanism)
+		}
 	default:
-		bad("mechanism: %q: want plain or login", probes.Clean(c.Mechanism))
+		bad("mechanism: %q: want plain, login, xoauth2 or oauthbearer", probes.Clean(c.Mechanism))
 	}
-	if c.Username != "" && c.Password.Empty() {
+	switch {
+	case c.Username == "":
+	case c.Tokens != nil && !c.Password.Empty():
+		bad("password: there is a token source as well")
+	case c.Tokens == nil && c.Password.Empty():
 		bad("password: missing although there is a username")
 	}
-	if strings.ContainsAny(c.Username, "\x00\r\n") || strings.ContainsAny(c.Password.Reveal(), "\x00\r\n") {
+	if strings.ContainsAny(c.Username, "\x00\x01\r\n") || strings.ContainsAny(c.Password.Reveal(), "\x00\r\n") {
 		bad("username or password: holds a line end or a zero byte")
 	}
 	if c.Username != "" && c.TLS == Plain && !c.AllowPlainAuth {

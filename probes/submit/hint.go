@@ -24,6 +24,8 @@ func hintOfReply(cfg Config, stage probes.Stage, r probes.Reply) string {
 		return "the account wants an app password: make one for the canary account"
 	case says(text, []string{"smtpclientauthentication is disabled", "basic authentication is disabled"}):
 		return "the provider has switched off passwords for SMTP: use mechanism xoauth2"
+	case stage == probes.StageAuth && r.Code == 535 && cfg.Tokens != nil:
+		return fmt.Sprintf("the provider refuses the token for %q: check its scopes, and whether the account may use SMTP", probes.Clean(cfg.Username))
 	case stage == probes.StageAuth && r.Code == 535:
 		return fmt.Sprintf("wrong username or password for %q, or the account may not use SMTP", probes.Clean(cfg.Username))
 	case stage == probes.StageAuth && (r.Code == 534 || r.Code == 504):

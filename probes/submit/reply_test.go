@@ -124,7 +124,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestSecretsAreStruckOutInEveryForm(t *testing.T) {
-	s := newSession(Config{Username: "u", Password: secret.New("p w")}, nil)
+	s := newSession(Config{Username: "u", Password: secret.New("p w")}, secret.Secret{}, nil)
 	for in, want := range map[string]string{
 		"is p w right?": "is <secret> right?",
 		"AHUAcCB3 no":   "<secret> no",

@@ -136,11 +136,16 @@ func serve(n *mailtest.Network, ca *mailtest.CA, address string, lines []string)
 			done <- err
 			return
 		}
-		defer conn.Close()
-		s := &scripted{ca: ca, conn: conn, r: bufio.NewReader(conn)}
-		done <- s.play(lines)
+		done <- playOn(conn, ca, lines)
 	}()
 	return done, nil
+}
+
+// playOn plays a script on a connection, and closes it.
+func playOn(conn net.Conn, ca *mailtest.CA, lines []string) error {
+	defer conn.Close()
+	s := &scripted{ca: ca, conn: conn, r: bufio.NewReader(conn)}
+	return s.play(lines)
 }
 
 // scene is one case of testdata/dialogues.txt.

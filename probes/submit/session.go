@@ -2,7 +2,6 @@ package submit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"mailquorum/internal/secret"
 	"mailquorum/probes"
 	"mailquorum/probes/guard"
 	"mailquorum/probes/tap"
@@ -21,6 +21,7 @@ type session struct {
 	cfg      Config
 	progress func(probes.Timing)
 	result   Result
+	token    secret.Secret // in place of a password
 
 	stage    probes.Stage // where the dialogue is
 	guard    *guard.Conn  // around the connection, once there is one
@@ -34,25 +35,13 @@ type session struct {
 	broken   bool         // the dialogue is out of step: no QUIT
 }
 
-func newSession(cfg Config, progress func(probes.Timing)) *session {
-	s := &session{cfg: cfg, progress: progress, stage: probes.StageResolve, tap: tap.New(tap.SMTP)}
+func newSession(cfg Config, token secret.Secret, progress func(probes.Timing)) *session {
+	s := &session{cfg: cfg, progress: progress, stage: probes.StageResolve, tap: tap.New(tap.SMTP), token: token}
+	s.tap.Hide(token.Reveal())
 	if pw := cfg.Password.Reveal(); pw != "" {
 		s.tap.Hide(pw, "\x00"+cfg.Username+"\x00"+pw)
 	}
 	return s
-}
-
-// check refuses what must not reach a server at all. It is our fault: Unknown.
-func (s *session) check(message []byte) error {
-	err := s.cfg.Validate()
-	if len(message) == 0 {
-		err = errors.Join(err, errors.New("the message is empty"))
-	}
-	if err == nil {
-		return nil
-	}
-	return &probes.Error{Stage: probes.StageNone, Outcome: probes.Unknown, Hint: "mend the configuration of the route",
-		Err: fmt.Errorf("submitting: %w", err)}
 }
 
 // budget puts the submission's time-out on ctx.

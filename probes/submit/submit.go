@@ -10,10 +10,14 @@ package submit
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"mailquorum/internal/secret"
 	"mailquorum/probes"
+	"mailquorum/probes/token"
 )
 
 // Result is what is known of a submission. After a failure it is filled as far
@@ -39,10 +43,33 @@ type Result struct {
 // context.Cause(ctx): a deadline counts as the server's time-out, anything else
 // as ours (Unknown), unless the whole message had been handed over (Ambiguous).
 func Send(ctx context.Context, cfg Config, message []byte, progress func(probes.Timing)) (Result, error) {
-	s := newSession(cfg, progress)
-	if err := s.check(message); err != nil {
-		return s.result, err
+	if err := check(cfg, message); err != nil {
+		return Result{}, err
 	}
+	tok, err := accessToken(ctx, cfg)
+	if err != nil {
+		return Result{}, err
+	}
+	res, e := attempt(ctx, cfg, tok, message, progress)
+	if e == nil {
+		return res, nil
+	}
+	if e.Outcome != probes.AuthFailed || cfg.Tokens == nil || !cfg.Tokens.Reject(tok) {
+		return res, e
+	}
+	// The token was good so far: it may have been revoked, which the next one is not.
+	if tok, err = accessToken(ctx, cfg); err != nil {
+		return res, err
+	}
+	if res, e = attempt(ctx, cfg, tok, message, progress); e != nil {
+		return res, e
+	}
+	return res, nil
+}
+
+// attempt is one dialogue, from the dial to QUIT.
+func attempt(ctx context.Context, cfg Config, tok secret.Secret, message []byte, progress func(probes.Timing)) (Result, *probes.Error) {
+	s := newSession(cfg, tok, progress)
 	ctx, cancel := s.budget(ctx)
 	defer cancel()
 	defer s.close()
@@ -53,8 +80,40 @@ func Send(ctx context.Context, cfg Config, message []byte, progress func(probes.
 	return s.end(ctx, err)
 }
 
+// check refuses what must not reach a server at all. It is our fault: Unknown.
+func check(cfg Config, message []byte) error {
+	err := cfg.Validate()
+	if len(message) == 0 {
+		err = errors.Join(err, errors.New("the message is empty"))
+	}
+	if err == nil {
+		return nil
+	}
+	return &probes.Error{Stage: probes.StageNone, Outcome: probes.Unknown, Hint: "mend the configuration of the route",
+		Err: fmt.Errorf("submitting: %w", err)}
+}
+
+// accessToken gets the token before the dialogue, on its own time: waiting for an
+// authorization server must not look like a slow provider. That it fails is ours,
+// never an outage: AuthFailed when our account is refused, else Unknown.
+func accessToken(ctx context.Context, cfg Config) (secret.Secret, error) {
+	if cfg.Tokens == nil || cfg.Username == "" {
+		return secret.Secret{}, nil
+	}
+	tok, err := cfg.Tokens.Token(ctx)
+	if err == nil {
+		return tok, nil
+	}
+	e := &probes.Error{Stage: probes.StageAuth, Outcome: probes.Unknown, Temporary: true, Err: err,
+		Hint: "the authorization server could not be asked: this says nothing about the provider"}
+	if why := (*token.Error)(nil); errors.As(err, &why) && why.Refused {
+		e.Outcome, e.Temporary, e.Hint = probes.AuthFailed, false, why.Hint()
+	}
+	return secret.Secret{}, e
+}
+
 // end makes the result of what came of the dialogue.
-func (s *session) end(ctx context.Context, err error) (Result, error) {
+func (s *session) end(ctx context.Context, err error) (Result, *probes.Error) {
 	if err == nil {
 		s.result.Dialogue = s.tap.Transcript()
 		return s.result, nil
