@@ -47,7 +47,8 @@ type Config struct {
 	// Listener takes what the others dial. The mesh closes it.
 	Listener net.Listener
 	// Dial opens a TCP connection to a Peer's Address; it is called again and
-	// again, so that a name is resolved afresh each time. Default: net.Dialer.
+	// again, so that a name is resolved afresh each time, and must end with its
+	// context. Default: net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// Receive is called for each message that arrives, from one goroutine of the

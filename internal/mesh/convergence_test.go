@@ -15,10 +15,10 @@ import (
 )
 
 var (
-	nodesFlag = flag.String("mesh.nodes", "10", "sizes of mesh for TestConvergence")
+	nodesFlag = flag.String("mesh.nodes", "6", "sizes of mesh for TestConvergence")
 	lossFlag  = flag.String("mesh.loss", "0,30", "per cent of frames lost in TestConvergence")
 	everyFlag = flag.Duration("mesh.every", 5*time.Second, "time between two reports of a node in TestConvergence")
-	spanFlag  = flag.Duration("mesh.span", 30*time.Second, "virtual time measured in TestConvergence")
+	spanFlag  = flag.Duration("mesh.span", 20*time.Second, "virtual time measured in TestConvergence")
 )
 
 // reports keeps the newest report of each node, as the board of reports does,

@@ -27,7 +27,7 @@ func TestAccusations(t *testing.T) {
 		defer c.stop()
 		c.within(3*time.Second, "five members everywhere", func() bool { return c.whole(5) })
 		liar, worst := c.nodes["e"], 0
-		for i := range 120 {
+		for i := range 60 {
 			for _, p := range liar.peers {
 				liar.peers[p.lane].link.send(frame{kindPacket, accuse(3, 1<<20+uint32(i), p.Name, "e")})
 				liar.peers[p.lane].link.send(frame{kindPacket, accuse(5, 1<<21+uint32(i), p.Name, "e")})

@@ -149,7 +149,11 @@ func (l *link) serve(conn *tls.Conn) error {
 				return err
 			}
 		case <-l.again:
-			raw.SetReadDeadline(time.Now().Add(l.m.silence() / 4))
+			rtt := time.Duration(l.rtt.Load())
+			if rtt == 0 {
+				continue // too young to be doubted
+			}
+			raw.SetReadDeadline(time.Now().Add(max(l.m.silence()/4, 4*rtt)))
 			if err := write(l.m.heartbeat()); err != nil {
 				return err
 			}
