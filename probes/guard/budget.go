@@ -21,8 +21,9 @@ const (
 	IMAPReply
 	// IMAPIdle is one stay in IDLE.
 	IMAPIdle
-	// IMAPFetch is the answer to one FETCH. Ask for no more than MaxLiteral of a
-	// mail, and for a bounded number of mails.
+	// IMAPFetch is the answer to one FETCH: twice what 64 mails with a header of
+	// 64 KiB come to. Ask for bounded parts of a bounded number of mails, or
+	// whoever can send mail can exceed it.
 	IMAPFetch
 )
 
@@ -45,7 +46,7 @@ var budgets = [...]struct {
 	SMTPReply: {"SMTP reply", 64 << 10},
 	IMAPReply: {"IMAP reply", 1 << 20},
 	IMAPIdle:  {"IMAP idle", 1 << 20},
-	IMAPFetch: {"IMAP fetch", 4 << 20},
+	IMAPFetch: {"IMAP fetch", 8 << 20},
 }
 
 // Bytes is the budget's size.
