@@ -1,6 +1,9 @@
 package mesh
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // LinkState is how well this node's frames reach one peer.
 type LinkState struct {
@@ -57,4 +60,11 @@ func (m *Mesh) Health() int {
 		return 8 * late / up
 	}
 	return min(2, 8*late/up)
+}
+
+// now is this node's monotonic clock, which the peer echoes.
+func (m *Mesh) now() time.Duration { return time.Since(m.began) }
+
+func (m *Mesh) heartbeat() frame {
+	return frame{kindBeat, binary.BigEndian.AppendUint64(nil, uint64(m.now()))}
 }

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
@@ -128,10 +129,12 @@ func harass(conn net.Conn, kind int) {
 	case 4: // a fine handshake with a key of its own, then a flood
 		key := testKey("stranger")
 		cert, err := certificate("b", key)
-		if err != nil {
+		pool, err2 := pin(testKey("a").Public().(ed25519.PublicKey))
+		if err != nil || err2 != nil {
 			return
 		}
-		tc := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protoFrames}, Certificates: []tls.Certificate{cert}})
+		tc := tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: hostName("a"), Time: checkedAt,
+			NextProtos: []string{protoFrames}, Certificates: []tls.Certificate{cert}})
 		if tc.Handshake() != nil {
 			return
 		}

@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync/atomic"
 	"time"
 )
@@ -86,27 +84,6 @@ func (l *link) run() {
 	}
 }
 
-// dial opens a connection, and waits until the peer has accepted this node: in
-// TLS 1.3 the client is done before the server has looked at its certificate.
-func (l *link) dial() (*tls.Conn, error) {
-	ctx, cancel := context.WithTimeout(l.m.ctx, handshakeTimeout)
-	defer cancel()
-	conn, err := l.m.dial(ctx, l.p, protoFrames)
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { conn.NetConn().Close() })
-	_, err = readFrame(conn)
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		conn.NetConn().Close()
-		return nil, fmt.Errorf("waiting for %s to accept: %w", l.p.Name, err)
-	}
-	return conn, nil
-}
-
 // silence is how long a link may go without an echo. A peer that moved without a
 // word is given up after it, not after TCP's quarter of an hour.
 func (m *Mesh) silence() time.Duration { return max(m.cfg.Rejoin, 2*time.Second) }
@@ -163,13 +140,6 @@ func (l *link) serve(conn *tls.Conn) error {
 			return l.finish(conn, w, dead)
 		}
 	}
-}
-
-// now is this node's monotonic clock, which the peer echoes.
-func (m *Mesh) now() time.Duration { return time.Since(m.began) }
-
-func (m *Mesh) heartbeat() frame {
-	return frame{kindBeat, binary.BigEndian.AppendUint64(nil, uint64(m.now()))}
 }
 
 // finish writes what is left, at most for a second.
@@ -238,31 +208,4 @@ func (l *link) greet() {
 	case l.m.rejoin <- struct{}{}:
 	default:
 	}
-}
-
-// dial opens a TLS connection to a peer and shakes hands.
-func (m *Mesh) dial(ctx context.Context, p *peer, proto string) (*tls.Conn, error) {
-	raw, err := m.cfg.Dial(ctx, "tcp", p.Address)
-	if err != nil {
-		return nil, fmt.Errorf("dialling %s: %w", p.Name, err)
-	}
-	conn := tls.Client(raw, m.clientTLS(p, proto))
-	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		m.count.refused.Add(1)
-		return nil, fmt.Errorf("shaking hands with %s: %w", p.Name, err)
-	}
-	return conn, nil
-}
-
-// counted counts the bytes written.
-type counted struct {
-	net.Conn
-	n *atomic.Uint64
-}
-
-func (c counted) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.n.Add(uint64(n))
-	return n, err
 }
