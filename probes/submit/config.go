@@ -53,7 +53,8 @@ type TokenSource interface {
 // Config is how to reach a provider's submission server.
 type Config struct {
 	Address string  // host:port
-	TLS     TLSMode // no default: it must be said
+	Domain  string  // in place of Address: submit to this domain's mail exchangers, as strangers do, without a login
+	TLS     TLSMode // no default: it must be said; with Domain starttls or plain
 
 	// TLSConfig may name RootCAs, Certificates, ServerName (default: the host of
 	// Address), MinVersion (1.2 at least) and Time; no other field is used, so
@@ -75,10 +76,10 @@ type Config struct {
 
 	Dial DialFunc // nil: the system's
 
-	// Lookup resolves Address's host; its time is the stage resolve. nil: the
-	// system's resolver if Dial is nil too; else Dial gets the name as it is, and
-	// there is no stage resolve.
-	Lookup func(ctx context.Context, host string) ([]string, error)
+	// Resolver resolves Address's host, or Domain; its time is the stage resolve.
+	// nil: the system's if Dial is nil too or there is a Domain; else Dial gets the
+	// name as it is, and there is no stage resolve.
+	Resolver Resolver
 
 	Timeout time.Duration // for the whole submission; 0: DefaultTimeout
 }
@@ -88,7 +89,18 @@ func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	host, port, err := net.SplitHostPort(c.Address)
-	if err != nil || port == "" {
+	if c.Domain != "" {
+		switch {
+		case c.Address != "":
+			bad("domain: there is an address as well")
+		case !probes.ValidHost(c.Domain):
+			bad("domain: %q is no domain", probes.Clean(c.Domain))
+		case c.TLS == Implicit:
+			bad("tls: mail exchangers have no implicit TLS: want starttls or plain")
+		case c.Username != "":
+			bad("username: mail exchangers take no login")
+		}
+	} else if err != nil || port == "" {
 		bad("address: %q: want host:port", probes.Clean(c.Address))
 	} else if !probes.ValidHost(host) && net.ParseIP(host) == nil {
 		bad("address: %q is no host name and no IP address", probes.Clean(host))
@@ -137,11 +149,6 @@ func (c Config) Validate() error {
 		bad("timeout: %v is negative", c.Timeout)
 	}
 	return errors.Join(errs...)
-}
-
-func (c Config) host() string {
-	host, _, _ := net.SplitHostPort(c.Address)
-	return host
 }
 
 func (c Config) hello() string {

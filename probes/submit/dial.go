@@ -2,84 +2,100 @@ package submit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"time"
 
 	"mailquorum/probes"
+	"mailquorum/probes/guard"
 )
 
-// leastDial is the least time that each of several addresses gets to answer.
-const leastDial = 2 * time.Second
+// leastTry is the least time that each of several servers gets to greet us.
+const leastTry = 2 * time.Second
 
-// dial passes the stage resolve, if there is a resolver, and connects. It
-// returns how long connecting took: the greeting belongs to that stage as well.
-func (s *session) dial(ctx context.Context) (net.Conn, time.Duration, error) {
-	host, port, err := net.SplitHostPort(s.cfg.Address)
+// reach finds the server to speak to: resolved, connected and greeted. Where
+// there are several, each but the last has its share of the time left, and one
+// that cannot be reached, or greets us badly in clear text, makes room for the next
+// (RFC 5321 section 5.1). All of it counts to the stage connect.
+func (s *session) reach(ctx context.Context) (*opening, error) {
+	s.stage = probes.StageResolve
+	began := time.Now()
+	targets, err := s.resolve(ctx)
 	if err != nil {
-		return nil, 0, err // Validate knows better
+		return nil, err
 	}
-	dial, lookup := s.cfg.Dial, s.cfg.Lookup
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-		if lookup == nil {
-			lookup = net.DefaultResolver.LookupHost
-		}
-	}
-	hosts := []string{host}
-	if lookup != nil && net.ParseIP(host) == nil {
-		s.stage = probes.StageResolve
-		began := time.Now()
-		if hosts, err = lookup(ctx, host); err != nil {
-			return nil, 0, err
-		}
-		if len(hosts) == 0 {
-			return nil, 0, &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
-		}
+	if s.cfg.Resolver != nil || s.cfg.Dial == nil || s.cfg.Domain != "" {
 		s.passed(probes.StageResolve, time.Since(began))
 	}
-	s.stage = probes.StageConnect
-	began := time.Now()
-	conn, err := dialAny(ctx, dial, hosts, port)
-	if err != nil {
-		return nil, 0, err
-	}
-	s.result.Egress = hostOf(conn.LocalAddr())
-	s.result.Server = hostOf(conn.RemoteAddr())
-	s.tap.Note("connected to %s from %s", s.result.Server, s.result.Egress)
-	return conn, time.Since(began), nil
-}
-
-// dialAny tries the hosts in turn, each with its share of the time left but for
-// the last, and returns the first connection, or all errors.
-func dialAny(ctx context.Context, dial DialFunc, hosts []string, port string) (net.Conn, error) {
-	var errs []error
-	for i, host := range hosts {
-		conn, err := dialShare(ctx, dial, net.JoinHostPort(host, port), len(hosts)-i)
+	s.connecting = time.Now()
+	for i, t := range targets {
+		o, err := s.try(ctx, t, len(targets)-i)
 		if err == nil {
-			return conn, nil
+			return o, nil
 		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
-			break
+		if i == len(targets)-1 || s.stage != probes.StageConnect || ctx.Err() != nil {
+			return nil, err
 		}
+		s.tap.Note("%s at %s: %v", t.name, t.address, err)
+		s.hangUp()
 	}
-	return nil, errors.Join(errs...)
+	return nil, &net.DNSError{Err: "no servers", Name: s.cfg.Domain} // resolve returns one at least
 }
 
-func dialShare(ctx context.Context, dial DialFunc, address string, left int) (net.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok && left > 1 {
-		share := max(time.Until(deadline)/time.Duration(left), leastDial)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, share, fmt.Errorf("no connection within %v: %w", share, context.DeadlineExceeded))
-		defer cancel()
+// try connects to one of left servers, and reads its greeting unless that comes
+// under TLS; then the opening is nil.
+func (s *session) try(ctx context.Context, t target, left int) (*opening, error) {
+	s.stage = probes.StageConnect
+	s.deadline, _ = ctx.Deadline()
+	share := s.deadline
+	if left > 1 {
+		share = time.Now().Add(max(time.Until(s.deadline)/time.Duration(left), leastTry))
 	}
+	conn, err := s.dial(ctx, t.address, share)
+	if err != nil {
+		return nil, err
+	}
+	s.server = t.name
+	s.result.Egress, s.result.Server = hostOf(conn.LocalAddr()), hostOf(conn.RemoteAddr())
+	s.tap.Note("connected to %s from %s", s.result.Server, s.result.Egress)
+	s.guard = guard.New(conn, guard.Handshake, share)
+	s.conn = s.tap.Conn(s.guard)
+	s.stop = s.guard.Watch(ctx)
+	var o *opening
+	if s.cfg.TLS != Implicit {
+		o = openingOn(s.conn)
+		if err := o.greeting(); err != nil {
+			return nil, err
+		}
+	}
+	s.guard.Arm(guard.Handshake, s.deadline)
+	return o, nil
+}
+
+func (s *session) dial(ctx context.Context, address string, deadline time.Time) (net.Conn, error) {
+	dial := s.cfg.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	within := time.Until(deadline)
+	ctx, cancel := context.WithDeadlineCause(ctx, deadline, fmt.Errorf("no connection within %v: %w", within, context.DeadlineExceeded))
+	defer cancel()
 	conn, err := dial(ctx, "tcp", address)
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("dialling %s: %w", address, context.Cause(ctx))
 	}
 	return conn, err
+}
+
+// hangUp leaves a server for the next one.
+func (s *session) hangUp() {
+	if s.guard == nil {
+		return
+	}
+	s.stop()
+	s.guard.Close()
+	s.guard, s.conn, s.stop = nil, nil, nil
+	s.result.Egress, s.result.Server = "", ""
 }
 
 func hostOf(a net.Addr) string {

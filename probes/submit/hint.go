@@ -72,6 +72,8 @@ func hintOfError(cfg Config, stage probes.Stage, err error) string {
 		return "the server says far more than SMTP has to say: check host and port"
 	case exhausted(err):
 		return "this machine is out of file descriptors or memory"
+	case errors.Is(err, errNullMX):
+		return "check the domain; if it did take mail before, its DNS is wrong"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("no such host: check the name %q", probes.Clean(dns.Name))
 	case errors.As(err, &name):

@@ -108,7 +108,7 @@ func TestEveryTLSModeIsAccepted(t *testing.T) {
 		"plain": {func(c *Config) { c.Address, c.TLS, c.Username = host+":25", Plain, "" },
 			[]probes.Stage{probes.StageConnect, probes.StageEnvelope, probes.StageData}},
 		"resolved": {func(c *Config) {
-			c.Lookup = func(context.Context, string) ([]string, error) { return []string{"mail.provider.test"}, nil }
+			c.Resolver = hosts{host: {host}}
 		}, []probes.Stage{probes.StageResolve, probes.StageConnect, probes.StageTLS, probes.StageAuth, probes.StageEnvelope, probes.StageData}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -334,10 +334,7 @@ func TestTimingsAreThoseOfTheStages(t *testing.T) {
 		cfg := Config{Address: host + ":587", TLS: STARTTLS, TLSConfig: &tls.Config{RootCAs: ca.Pool()},
 			Username: "agent1", Password: secret.New("secret-agent1"), From: "agent1@provider.test", To: "agent2@provider.test",
 			Hello: "eu-west.canary.test", Dial: n.Dial("agent.test")}
-		cfg.Lookup = func(context.Context, string) ([]string, error) {
-			time.Sleep(time.Millisecond)
-			return []string{host}, nil
-		}
+		cfg.Resolver = slowly{time.Millisecond, hosts{host: {host}}}
 		script := []string{"sleep 2ms", "S 220 scripted", "C EHLO eu-west.canary.test", "S 250-scripted\\r\\n250 STARTTLS",
 			"C STARTTLS", "sleep 4ms", "S 220 go", "tls", "hello", "C AUTH PLAIN AGFnZW50MQBzZWNyZXQtYWdlbnQx", "sleep 8ms", "S 235 ok",
 			"C MAIL FROM:<agent1@provider.test> BODY=8BITMIME SIZE=57", "sleep 16ms", "S 250 ok", "C RCPT TO:<agent2@provider.test>", "S 250 ok",
@@ -381,7 +378,7 @@ func TestEachAddressGetsItsTurn(t *testing.T) {
 			"none":     {nil, true},
 			"both bad": {[]string{"10.9.9.9", s.net.IP("dead.test").String()}, true},
 		} {
-			s.cfg.Lookup = func(context.Context, string) ([]string, error) { return c.addresses, nil }
+			s.cfg.Resolver = hosts{host: c.addresses}
 			res, err := send(t, t.Context(), s.cfg)
 			if (err != nil) != c.fails {
 				t.Errorf("%s: %v", name, err)

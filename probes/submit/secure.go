@@ -15,7 +15,7 @@ import (
 // verified; no session is resumed, so that each canary sees the certificate.
 func (s *session) secure(ctx context.Context) error {
 	s.guard.Arm(guard.Handshake, s.deadline)
-	c := tls.Client(s.guard, s.cfg.tls(s.cfg.host()))
+	c := tls.Client(s.guard, s.cfg.tls(s.server))
 	if err := c.HandshakeContext(ctx); err != nil {
 		if bad := (*tls.CertificateVerificationError)(nil); errors.As(err, &bad) {
 			s.result.TLS = factsOfChain(bad.UnverifiedCertificates)

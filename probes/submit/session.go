@@ -23,16 +23,18 @@ type session struct {
 	result   Result
 	token    secret.Secret // in place of a password
 
-	stage    probes.Stage // where the dialogue is
-	guard    *guard.Conn  // around the connection, once there is one
-	deadline time.Time    // of the guard
-	stop     func() bool  // ends the guard's watch over the context
-	conn     net.Conn     // the guard, or TLS over it, with the tap on top
-	tap      *tap.Tap     // records the dialogue, knows the secrets
-	wire     *wire        // what the library sees of it
-	client   *smtp.Client // once the server has been greeted
-	dot      bool         // the whole message with its final dot has been handed to the network
-	broken   bool         // the dialogue is out of step: no QUIT
+	stage      probes.Stage // where the dialogue is
+	server     string       // name of the server, for its certificate
+	connecting time.Time    // begin of the stage connect
+	guard      *guard.Conn  // around the connection, once there is one
+	deadline   time.Time    // of the guard
+	stop       func() bool  // ends the guard's watch over the context
+	conn       net.Conn     // the guard, or TLS over it, with the tap on top
+	tap        *tap.Tap     // records the dialogue, knows the secrets
+	wire       *wire        // what the library sees of it
+	client     *smtp.Client // once the server has been greeted
+	dot        bool         // the whole message with its final dot has been handed to the network
+	broken     bool         // the dialogue is out of step: no QUIT
 }
 
 func newSession(cfg Config, token secret.Secret, progress func(probes.Timing)) *session {
@@ -53,15 +55,11 @@ func (s *session) budget(ctx context.Context) (context.Context, context.CancelFu
 // open takes the dialogue to where a message can be sent: connected, greeted,
 // secured and logged in, as the configuration says.
 func (s *session) open(ctx context.Context) error {
-	conn, connecting, err := s.dial(ctx)
+	o, err := s.reach(ctx)
 	if err != nil {
 		return err
 	}
-	s.deadline, _ = ctx.Deadline()
-	s.guard = guard.New(conn, guard.Handshake, s.deadline)
-	s.conn = s.tap.Conn(s.guard)
-	s.stop = s.guard.Watch(ctx)
-
+	connecting := time.Since(s.connecting)
 	if s.cfg.TLS == Implicit {
 		s.stage = probes.StageTLS
 		began := time.Now()
@@ -69,12 +67,14 @@ func (s *session) open(ctx context.Context) error {
 			return err
 		}
 		s.passed(probes.StageTLS, time.Since(began))
+		o = openingOn(s.conn)
 	}
 	s.stage = probes.StageConnect
 	began := time.Now()
-	o := openingOn(s.conn)
-	if err := o.greeting(); err != nil {
-		return err
+	if s.cfg.TLS == Implicit {
+		if err := o.greeting(); err != nil {
+			return err
+		}
 	}
 	if s.cfg.TLS != STARTTLS {
 		if err := s.hello(o.in); err != nil {

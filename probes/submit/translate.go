@@ -96,6 +96,8 @@ func (s *session) verdict(ctx context.Context, err error) (o probes.Outcome, tem
 		return probes.Unknown, true
 	case errors.As(err, &protocol), errors.Is(err, smtp.ErrTooLongLine):
 		return probes.Unknown, true // what our parser does not understand is never evidence
+	case errors.Is(err, errNullMX):
+		return probes.Failed, false
 	case errors.As(err, &dns):
 		return probes.Failed, !dns.IsNotFound
 	case s.stage == probes.StageTLS, errors.Is(err, errNoSTARTTLS), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &cert):
