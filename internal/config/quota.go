@@ -14,7 +14,8 @@ type Quota struct {
 	PerMinute int // messages; 0: not known
 }
 
-// quotaOf knows the submission servers of providers with published limits.
+// quotaOf knows the submission servers of providers with published limits; a
+// message of ours has one recipient. Sources are in docs/providers.
 func quotaOf(host, username string) Quota {
 	user := strings.ToLower(username)
 	switch strings.ToLower(host) {
@@ -23,6 +24,8 @@ func quotaOf(host, username string) Quota {
 			return Quota{Provider: "Gmail for consumers", PerDay: 500}
 		}
 		return Quota{Provider: "Google Workspace", PerDay: 2000}
+	case "smtp-relay.gmail.com":
+		return Quota{Provider: "Google Workspace's relay", PerDay: 10000}
 	case "smtp.office365.com":
 		return Quota{Provider: "Microsoft 365", PerDay: 10000, PerMinute: 30}
 	}
