@@ -149,6 +149,10 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("message lacks %q:\n%s", want, got[0])
 			}
 		}
+		hops := hopsOf(got[0])
+		if len(hops) != 2 || hops[0].By != "mail.provider.test" || hops[0].With != "ESMTPSA" || hops[1].By != "store.provider.test" || hops[1].Delay != 4*time.Second {
+			t.Errorf("hops: %+v", hops)
+		}
 		d := s.p.Deliveries()
 		if len(d) != 1 || d[0].MessageID != "<tok-1@x>" || d[0].At.Sub(start) != 4*time.Second {
 			t.Errorf("deliveries: %+v after %v", d, time.Since(start))
