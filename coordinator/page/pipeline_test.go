@@ -275,6 +275,59 @@ func TestOneCoordinatorCannotReachPagerDuty(t *testing.T) {
 	})
 }
 
+// An answer that takes longer than a turn is waited for by all.
+func TestSlowAnswerIsNotDisturbed(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.ranked(key(1))[0].slow = rank * 5 / 4
+		w.decide(key(1), true)
+		sleep(time.Minute)
+		want(t, "triggers", len(w.calls(store.Trigger, false)), 1)
+	})
+}
+
+// The coordinator says that the incident is over, and no resolve was decided yet.
+func TestTriggerIsDroppedWhenItIsNotTrueAnyMore(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		n := w.nodes[0]
+		n.store.Note(store.Change{Jobs: []store.Job{page.TriggerJob(time.Now(), event(key(1)))}})
+		n.set(key(1), page.Drop)
+		n.p.Wake()
+		sleep(time.Minute)
+		if j, _ := n.store.Job(store.JobID{Key: key(1), Action: store.Trigger}); j.State != store.Dropped {
+			t.Errorf("job %+v", j)
+		}
+		want(t, "triggers", len(w.calls(store.Trigger, false)), 0)
+	})
+}
+
+// The only coordinator dies after PagerDuty took the page and before it could
+// say so. Later attempts are certainly refused: the alert is open all the same,
+// and must be resolved.
+func TestAttemptThatNobodySawTheEndOf(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		n := w.nodes[0]
+		for _, o := range w.nodes[1:] {
+			o.crash()
+		}
+		w.pd.SetFault(pagerdutytest.Fault{Accept: true, Status: 202, Hang: 3 * time.Second})
+		n.decide(key(1), true)
+		for len(w.pd.Incidents()) == 0 {
+			sleep(time.Second)
+		}
+		n.crash()
+		w.pd.SetFault(pagerdutytest.Fault{Status: http.StatusTooManyRequests})
+		n.start()
+		sleep(time.Minute)
+		if c := n.store.Claims(key(1)); len(c) == 0 || c[0].State != store.Failed || !c[0].Maybe {
+			t.Errorf("claims %+v", c)
+		}
+		n.decide(key(1), false)
+		w.pd.SetFault(pagerdutytest.Fault{})
+		sleep(3 * time.Minute)
+		want(t, "alerts open", w.openAlerts(), 0)
+	})
+}
+
 func TestReturningCoordinatorKnowsThatItWasPaged(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		first := w.ranked(key(1))[0]

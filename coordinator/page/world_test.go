@@ -1,9 +1,11 @@
 package page_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,6 +40,7 @@ type world struct {
 	nodes  []*node
 	delay  time.Duration // of gossip
 	lose   func() bool   // whether gossip loses the next message
+	late   []string      // triggers sent by a node that knew of the close
 }
 
 // node is a coordinator: a store that outlives crashes and a pipeline that does not.
@@ -53,6 +56,7 @@ type node struct {
 	noPD   bool          // PagerDuty cannot be reached from here
 	slow   time.Duration // an answer takes this long
 	open   map[string]page.Need
+	since  map[string]time.Time // of open
 }
 
 func newWorld(t testing.TB) *world {
@@ -65,7 +69,7 @@ func newWorld(t testing.TB) *world {
 	w.keys["a1"] = roster.GenerateKey()
 	w.roster.Nodes = append(w.roster.Nodes, roster.Node{Name: "a1", Role: roster.Agent, Key: w.keys["a1"].Public()})
 	for _, n := range w.roster.Coordinators() {
-		w.nodes = append(w.nodes, &node{w: w, name: n.Name, store: store.Memory(), open: map[string]page.Need{}})
+		w.nodes = append(w.nodes, &node{w: w, name: n.Name, store: store.Memory(), open: map[string]page.Need{}, since: map[string]time.Time{}})
 	}
 	return w
 }
@@ -217,8 +221,19 @@ func (n *node) crash() {
 }
 
 func (n *node) roundTrip(r *http.Request, life int, pd *pagerdutytest.Server) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	n.w.mu.Lock()
 	unreachable, slow := n.noPD, n.slow
+	for k, need := range n.open {
+		if need == page.Drop && n.since[k].Before(time.Now()) && n.life == life &&
+			bytes.Contains(body, []byte(`"trigger"`)) && bytes.Contains(body, []byte(`"`+k+`"`)) {
+			n.w.late = append(n.w.late, n.name+" triggered "+k+" after it had closed it")
+		}
+	}
 	n.w.mu.Unlock()
 	if unreachable || !n.lives(life) {
 		return nil, &net.OpError{Op: "dial", Err: errors.New("no route to host")}
@@ -271,7 +286,7 @@ func key(epoch int) string { return fmt.Sprintf("mailquorum/%s/outage/mx/%d", cl
 func (n *node) set(k string, need page.Need) {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
-	n.open[k] = need
+	n.open[k], n.since[k] = need, time.Now()
 }
 
 // decide takes the decision on the node, as its incident machine would.
