@@ -49,7 +49,7 @@ var wanted = []struct{ key, value, reason string }{
 	{"Service.WatchdogSec", "30s", "a stuck daemon is blind"},
 	{"Service.Restart", "always", "the mesh's library cannot be recovered from a panic"},
 	{"Service.RestartSec", "500ms", "half a second of blindness at most"},
-	{"Service.RestartPreventExitStatus", "2", "a wrong configuration is not mended by trying again"},
+	{"Service.RestartPreventExitStatus", "78", "a wrong configuration is not mended by trying again; 2 would be a panic, which is"},
 	{"Service.DynamicUser", "yes", "no user of its own to manage, and none shared"},
 	{"Service.StateDirectoryMode", "0700", "the journal is nobody else's"},
 	{"Service.UMask", "0077", "files are nobody else's"},

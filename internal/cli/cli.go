@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -23,12 +22,17 @@ import (
 const (
 	exitOK          = 0
 	exitFailure     = 1 // it did not work, or something is not well
-	exitUsage       = 2 // wrong command, flag or argument, or configuration of a daemon
+	exitUsage       = 2 // wrong command, flag or argument
 	exitUnreachable = 3 // the coordinator could not be asked
+
+	// exitConfig (EX_CONFIG of sysexits.h) is a daemon whose configuration is
+	// wrong: its unit is not restarted then. Not 2, which is that of a Go panic.
+	exitConfig = 78
 )
 
 const exitCodes = `Exit codes: 0 success; 1 failure, or something is not well; 2 wrong command,
-flag, argument, or configuration of a daemon; 3 the coordinator could not be asked.`
+flag or argument; 3 the coordinator could not be asked; 78 a daemon's configuration is
+wrong.`
 
 // exitError is an error with its exit code. With a nil err nothing is printed:
 // the command has said it all.
@@ -83,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	fmt.Fprintf(stderr, "mailquorum: %s\n", err)
-	if code == exitUsage && !errors.Is(err, fs.ErrNotExist) {
+	if code == exitUsage {
 		fmt.Fprintf(stderr, "see %s --help\n", cmd.CommandPath())
 	}
 	return code

@@ -44,12 +44,12 @@ Runs until SIGINT or SIGTERM. SIGHUP reads the configuration, the roster and the
 secrets anew: if anything is wrong with them it is logged with line and column
 and all stays as it is; otherwise the daemon starts anew with them. Under systemd
 it says when it is ready, and feeds the watchdog. Logs go to standard error. Exit
-code 2 says that the configuration is wrong when it starts.`,
+code 78 says that the configuration was wrong when it started.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := load(file, config.Options{})
 			if err != nil {
-				return exitError{exitUsage, err} // trying again does not mend it: the units do not restart
+				return exitError{exitConfig, err} // trying again does not mend it: the units do not restart
 			}
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
