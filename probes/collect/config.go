@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"mailquorum/internal/secret"
@@ -21,12 +22,25 @@ const (
 	Plain    TLSMode = "plain"    // no protection at all: password and mail in clear
 )
 
-// The mechanisms of logging in. An empty Mechanism chooses AUTHENTICATE PLAIN
-// where the server offers it, else LOGIN.
+// The mechanisms of logging in.
 const (
 	MechanismPlain = "plain" // SASL PLAIN, RFC 4616
 	MechanismLogin = "login" // the LOGIN command, RFC 9051 section 6.2.3
+
+	MechanismXOAUTH2     = "xoauth2"     // Google's, and Microsoft's
+	MechanismOAUTHBEARER = "oauthbearer" // RFC 7628
 )
+
+// TokenSource yields the OAuth 2 access tokens of an account; token.Source is
+// one. Both methods may be called from several goroutines.
+type TokenSource interface {
+	// Token returns a valid token; it blocks until there is one or ctx ends. An
+	// error is ours, not the provider's: a *token.Error says more.
+	Token(ctx context.Context) (secret.Secret, error)
+	// Reject says that the server refused the token; again tells whether the next
+	// one may fare better.
+	Reject(token secret.Secret) (again bool)
+}
 
 // DialFunc opens a connection, as net.Dialer.DialContext does.
 type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
@@ -37,13 +51,15 @@ type Config struct {
 	Name    string  // of the mailbox, in sightings and logs
 	Address string  // host:port of the IMAP server
 	TLS     TLSMode // default implicit
-	// TLSConfig is cloned. Without a ServerName the host of Address is verified;
-	// the least version is TLS 1.2.
+	// TLSConfig may name RootCAs, Certificates, ServerName (default: the host of
+	// Address), MinVersion (1.2 at least) and Time; no other field is used, so
+	// that no configuration can turn the verification off.
 	TLSConfig *tls.Config
 	Username  string
 	Password  secret.Secret
-	Mechanism string // "", plain, login
-	Folder    string // that canaries arrive in; default INBOX
+	Tokens    TokenSource // in place of a password
+	Mechanism string      // plain, login, xoauth2 or oauthbearer; empty: what the server offers, of each pair the first
+	Folder    string      // that canaries arrive in; default INBOX
 	// Junk is the folder of misjudged mail. Default: the one that the server
 	// marks as \Junk (RFC 6154), then one with a usual name; without any, only
 	// Folder is watched.
@@ -85,19 +101,22 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("mailbox %q: tls: want implicit, starttls or plain, not %q", c.Name, c.TLS)
 	}
 	switch c.Mechanism {
-	case "", MechanismPlain, MechanismLogin:
+	case "":
+	case MechanismPlain, MechanismLogin:
+		if c.Tokens != nil {
+			return c, fmt.Errorf("mailbox %q: mechanism: %s takes a password, no token", c.Name, c.Mechanism)
+		}
+	case MechanismXOAUTH2, MechanismOAUTHBEARER:
+		if c.Tokens == nil {
+			return c, fmt.Errorf("mailbox %q: mechanism: %s needs a token", c.Name, c.Mechanism)
+		}
 	default:
-		return c, fmt.Errorf("mailbox %q: mechanism: want plain or login, not %q", c.Name, c.Mechanism)
+		return c, fmt.Errorf("mailbox %q: mechanism: want plain, login, xoauth2 or oauthbearer, not %q", c.Name, c.Mechanism)
 	}
-	tc := &tls.Config{}
-	if c.TLSConfig != nil {
-		tc = c.TLSConfig.Clone()
+	if strings.ContainsAny(c.Username, "\x00\r\n") || strings.ContainsAny(c.Password.Reveal(), "\x00\r\n") {
+		return c, fmt.Errorf("mailbox %q: username or password: holds a line end or a zero byte", c.Name)
 	}
-	if tc.ServerName == "" {
-		tc.ServerName = host
-	}
-	tc.MinVersion = max(tc.MinVersion, tls.VersionTLS12)
-	c.TLSConfig = tc
+	c.TLSConfig = secured(c.TLSConfig, host)
 	if c.Folder == "" {
 		c.Folder = "INBOX"
 	}
@@ -114,6 +133,20 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.Backoff, 30*time.Second)
 	c.Idle = min(c.Idle, maxIdle)
 	return c, nil
+}
+
+// secured is the configuration of a handshake with host, made of the fields that
+// a caller may set.
+func secured(in *tls.Config, host string) *tls.Config {
+	out := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if in != nil {
+		out.RootCAs, out.Certificates, out.Time = in.RootCAs, in.Certificates, in.Time
+		out.MinVersion = max(out.MinVersion, in.MinVersion)
+		if in.ServerName != "" {
+			out.ServerName = in.ServerName
+		}
+	}
+	return out
 }
 
 func orDefault(d *time.Duration, def time.Duration) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mailquorum/probes/guard"
+	"mailquorum/probes/tap"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 
 // connect opens the connection and brings it to the point where the server's
 // greeting is to be read, in at most the watchdog's time. The guard ends with ctx.
-func (m *Mailbox) connect(ctx context.Context) (*wire, error) {
+func (m *Mailbox) connect(ctx context.Context, record *tap.Tap) (*wire, error) {
 	deadline := time.Now().Add(m.cfg.Watchdog)
 	dialing, cancel := context.WithDeadlineCause(ctx, deadline, errTimeout{m.cfg.Watchdog})
 	defer cancel()
@@ -35,23 +36,24 @@ func (m *Mailbox) connect(ctx context.Context) (*wire, error) {
 		}
 		return nil, dialFailure(opConnect, err)
 	}
+	record.Note("connected to %s from %s", conn.RemoteAddr(), conn.LocalAddr())
 	g := guard.New(conn, guard.Handshake, deadline)
 	release := g.Watch(ctx)
-	top, err := m.secure(g)
+	top, err := m.secure(g, record)
 	if err != nil {
 		release()
 		conn.Close()
 		return nil, err
 	}
-	return &wire{Conn: g.IMAP(top), guard: g, release: release}, nil
+	return &wire{Conn: record.Conn(g.IMAP(top)), guard: g, release: release}, nil
 }
 
-func (m *Mailbox) secure(g *guard.Conn) (net.Conn, error) {
+func (m *Mailbox) secure(g *guard.Conn, record *tap.Tap) (net.Conn, error) {
 	switch m.cfg.TLS {
 	case Plain:
 		return g, nil
 	case STARTTLS:
-		if err := startTLS(g); err != nil {
+		if err := startTLS(record.Conn(g)); err != nil {
 			return nil, err
 		}
 	}
@@ -59,6 +61,8 @@ func (m *Mailbox) secure(g *guard.Conn) (net.Conn, error) {
 	if err := tc.Handshake(); err != nil { // ends with the guard
 		return nil, dialFailure(opTLS, g.Explain(err))
 	}
+	state := tc.ConnectionState()
+	record.Note("%s, %s", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
 	if m.cfg.TLS == STARTTLS {
 		return greeted{tc, strings.NewReader(ownGreeting)}, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -71,6 +72,10 @@ func dialFailure(op string, err error) *failure {
 	var host x509.HostnameError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, guard.ErrDeadline):
+		return failed(op, errors.New("no answer in time"), "the server is silent: if the port is for STARTTLS, set tls: starttls")
+	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS):
+		return unknown(op, err, "this machine is out of file descriptors or memory")
 	case hostile(err) || errors.Is(err, bufio.ErrBufferFull):
 		return unknown(op, err, hintHostile)
 	case errors.As(err, &dns):
@@ -87,11 +92,9 @@ func dialFailure(op string, err error) *failure {
 
 const hintHostile = "the server sends what no honest server sends: more than asked for, or lines that make no sense"
 
-const hintLogin = "the server refused the login: check user name and password, and that IMAP is allowed for the account"
-
 // answer classifies a negative answer of the server to a command.
 func (s *session) answer(op string, e *imap.Error) *failure {
-	text := s.redact(e.Text)
+	text := s.tap.Redact(e.Text)
 	if e.Code != "" {
 		text = fmt.Sprintf("[%s] ", e.Code) + text
 	}
@@ -108,7 +111,7 @@ func (s *session) answer(op string, e *imap.Error) *failure {
 		e.Code == imap.ResponseCodeInUse || e.Code == imap.ResponseCodeCorruption || passing(low):
 		return failed(op, err, "")
 	case op == opLogin:
-		f := problem(probes.AuthFailed, op, err, hintLogin)
+		f := problem(probes.AuthFailed, op, err, hintOfLogin(low))
 		f.is.Temporary = false
 		return f
 	case e.Code == imap.ResponseCodeNonExistent || e.Code == imap.ResponseCodeTryCreate:
@@ -171,5 +174,5 @@ func (s *session) classify(op string, err error) *failure {
 	}
 	// The connection is well, and the library gave it up: it could not read what
 	// the server said.
-	return unknown(op, errors.New(s.redact(err.Error())), "our IMAP parser does not understand the server")
+	return unknown(op, errors.New(s.tap.Redact(err.Error())), "our IMAP parser does not understand the server")
 }

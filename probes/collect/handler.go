@@ -8,16 +8,17 @@ import (
 
 // Sighting is one message seen in a watched folder, of whoever sent it.
 type Sighting struct {
-	Mailbox     string    // Config.Name
-	Folder      string    // as the server calls it
-	Junk        bool      // Folder is the junk folder
-	UID         uint32    // RFC 9051 section 2.3.1.1
-	UIDValidity uint32    //
-	Internal    time.Time // INTERNALDATE: the server's clock
-	At          time.Time // when the server first told of it: our clock, with its monotonic reading
-	Size        int64     // of the whole message in bytes, as the server says
-	Header      []byte    // its first 64 KiB at most; the handler's to keep
-	Tags        []string  // probes.TagsIn(Header): candidates, of whoever made them
+	Mailbox     string      // Config.Name
+	Folder      string      // as the server calls it
+	Junk        bool        // Folder is the junk folder
+	UID         uint32      // RFC 9051 section 2.3.1.1
+	UIDValidity uint32      //
+	Internal    time.Time   // INTERNALDATE: the server's clock
+	At          time.Time   // when the server first told of it: our clock, with its monotonic reading
+	Size        int64       // of the whole message in bytes, as the server says
+	Header      []byte      // its first 64 KiB at most; the handler's to keep
+	Tags        []string    // candidates, of whoever made them: probes.TagsIn(Header), or from the text where the header lost them
+	DSN         *probes.DSN // a non-delivery report about somebody's mail; nil: none
 }
 
 // Handler is told what happens in a mailbox. All functions are called from the

@@ -108,6 +108,47 @@ func TestServerSays(t *testing.T) {
 	}
 }
 
+// What comes while nothing was asked, in IDLE.
+func TestServerSaysInIdle(t *testing.T) {
+	for _, c := range []struct {
+		name, words string
+		hangUp      bool
+		want        []probes.Outcome
+	}{
+		{"VANISHED", "* VANISHED 1", false, []probes.Outcome{probes.Unknown}},
+		{"nonsense", "hello?", false, []probes.Outcome{probes.Unknown}},
+		{"BYE", "* BYE autologout", true, nil},
+		{"cut", "* OK still here", true, nil},
+		{"crowded", "* BYE too many connections", true, []probes.Outcome{probes.Throttled}},
+		{"keepalive", "* OK still here", false, nil},
+		{"end of IDLE", "T9 OK enough", false, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var sessions atomic.Int64
+			inScript(t, func(s *script) {
+				first := sessions.Add(1) == 1
+				s.serve(func(tag, name, _ string) bool {
+					if name != "IDLE" || !first {
+						return false
+					}
+					first = false
+					s.say("+ idling")
+					time.Sleep(time.Minute)
+					s.say("%s", strings.ReplaceAll(c.words, "T9", tag))
+					if c.hangUp {
+						s.Close()
+					}
+					return true
+				})
+			}, func(w *world) {
+				w.start(nil)
+				w.after(70 * time.Second)
+				w.wantFailures(c.want...)
+			})
+		})
+	}
+}
+
 // A password that a server repeats does not get into errors and logs.
 func TestEcho(t *testing.T) {
 	const marker = "planted-marker-7"
@@ -233,11 +274,10 @@ func TestWithheldMessage(t *testing.T) {
 func TestNoUIDPlus(t *testing.T) {
 	var said []string
 	inScript(t, func(s *script) {
+		s.caps = "IMAP4rev1 IDLE"
 		s.serve(func(tag, name, line string) bool {
 			said = append(said, name)
 			switch {
-			case name == "CAPABILITY":
-				s.say("* CAPABILITY IMAP4rev1 IDLE\r\n%s OK done", tag)
 			case name == "SELECT":
 				s.say("* 1 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 2] x\r\n%s OK done", tag)
 			case name == "UID FETCH" && strings.HasSuffix(line, "(UID)"):

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mailquorum/probes"
+	"mailquorum/probes/tap"
 )
 
 // Mailbox watches one mailbox.
@@ -27,6 +28,7 @@ type Mailbox struct {
 	mu       sync.Mutex
 	expected []expectation // oldest first
 	scan     bool          // a complete scan was asked for
+	dialogue probes.Transcript
 
 	// Owned by Run's goroutine, and kept from one connection to the next.
 	inbox, junk *folder
@@ -60,11 +62,11 @@ func (m *Mailbox) Run(ctx context.Context) error {
 			return nil
 		}
 		if p.free(up, err) {
-			m.cfg.Log.Info("connection lost, connecting again", "err", err)
+			m.cfg.Log.Info("connection lost, connecting again", "err", err) // the handler is not told
 			continue
 		}
 		pause := p.next(up, err)
-		m.cfg.Log.Warn("reading failed", "err", err, "outcome", err.is.Outcome, "hint", err.is.Hint, "retry", pause)
+		m.cfg.Log.Debug("connecting again later", "pause", pause)
 		m.h.Failed(err.is)
 		if !sleep(ctx, pause, nil) {
 			return nil
@@ -105,8 +107,25 @@ func (m *Mailbox) seen(s Sighting) (own bool) {
 	return own
 }
 
-// tagsIn is what makes a mail a candidate.
-func tagsIn(header []byte) []string { return probes.TagsIn(header) }
+// fail keeps the dialogue of a session that failed.
+func (m *Mailbox) fail(ctx context.Context, record *tap.Tap, f *failure) {
+	if f == nil || ctx.Err() != nil {
+		return
+	}
+	record.Note("%s: %s", f.is.Outcome, f)
+	m.mu.Lock()
+	m.dialogue = record.Transcript()
+	m.mu.Unlock()
+}
+
+// Dialogue returns what was said in the last session that failed, without
+// secrets and without mail. It is in place before Handler.Failed is called, and
+// may be asked for from any goroutine.
+func (m *Mailbox) Dialogue() probes.Transcript {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dialogue
+}
 
 // sleep waits for d, or until wake or ctx. It reports whether ctx still lives.
 func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {

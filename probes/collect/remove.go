@@ -40,8 +40,8 @@ func (s *session) remove(f *folder) error {
 		}
 		var no *failure
 		if errors.As(err, &no) && no.refused {
-			s.canRemove = false // for this session: a full or read-only mailbox
-			s.m.cfg.Log.Warn("deleting is refused: canaries are left in the mailbox", "err", no)
+			s.canRemove = false // in this session; the mailbox may be read-only for a while
+			s.keepAll(no.Error())
 			return nil
 		}
 		if err != nil {
@@ -50,6 +50,14 @@ func (s *session) remove(f *folder) error {
 		f.doomed = append(f.doomed[:0], f.doomed[n:]...)
 	}
 	return nil
+}
+
+// keepAll says, once, that canaries pile up.
+func (s *session) keepAll(why string) {
+	if !s.m.saidKeeping {
+		s.m.saidKeeping = true
+		s.m.cfg.Log.Warn("own canaries are left in the mailbox: empty it now and then", "reason", why)
+	}
 }
 
 // due returns when the first own canary of the folder is to be deleted.

@@ -21,7 +21,8 @@ type pauses struct {
 func newPauses(most time.Duration) *pauses {
 	return &pauses{
 		usual: &backoff.ExponentialBackOff{InitialInterval: min(time.Second, most), Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: most},
-		// A wrong password that is tried again and again gets the account locked.
+		// A wrong password that is tried again and again gets the account locked, and
+		// more connections do not help against too many.
 		refused: &backoff.ExponentialBackOff{InitialInterval: most, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: 10 * most},
 	}
 }
@@ -46,7 +47,7 @@ func (p *pauses) next(up time.Duration, err *failure) time.Duration {
 	if up >= steady {
 		p.usual.Reset()
 	}
-	if err.is.Outcome == probes.AuthFailed {
+	if err.is.Outcome == probes.AuthFailed || err.is.Outcome == probes.Throttled {
 		return p.refused.NextBackOff()
 	}
 	p.refused.Reset()

@@ -10,10 +10,11 @@ import (
 // script is a server that says what the test tells it to.
 type script struct {
 	net.Conn
-	r *bufio.Reader
+	r    *bufio.Reader
+	caps string
 }
 
-func newScript(c net.Conn) *script { return &script{c, bufio.NewReader(c)} }
+func newScript(c net.Conn) *script { return &script{c, bufio.NewReader(c), "IMAP4rev1 IDLE UIDPLUS"} }
 
 func (s *script) say(format string, a ...any) { fmt.Fprintf(s, format+"\r\n", a...) }
 
@@ -38,7 +39,7 @@ func (s *script) command() (tag, name, line string, ok bool) {
 // serve answers as a sane server with one empty folder, but asks answer first,
 // which returns true when it has dealt with the command.
 func (s *script) serve(answer func(tag, name, line string) bool) {
-	s.say("* OK [CAPABILITY IMAP4rev1 IDLE UIDPLUS] ready")
+	s.say("* OK [CAPABILITY %s] ready", s.caps)
 	idle := ""
 	for {
 		tag, name, line, ok := s.command()
@@ -50,7 +51,7 @@ func (s *script) serve(answer func(tag, name, line string) bool) {
 		}
 		switch name {
 		case "CAPABILITY":
-			s.say("* CAPABILITY IMAP4rev1 IDLE UIDPLUS")
+			s.say("* CAPABILITY %s", s.caps)
 		case "SELECT":
 			s.say("* 0 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 1] x")
 		case "STATUS":

@@ -18,7 +18,8 @@ type wire struct {
 	release func() bool // from the context that guard watches
 
 	mu    sync.Mutex
-	ended error  // first error
+	ended error  // first error before the library closed it
+	gone  bool   // the library closed it
 	tail  []byte // the last bytes received
 }
 
@@ -47,9 +48,17 @@ func (w *wire) Write(b []byte) (int, error) {
 }
 
 func (w *wire) note(err error) {
-	if err != nil && w.ended == nil {
+	if err != nil && w.ended == nil && !w.gone {
 		w.ended = err
 	}
+}
+
+// Close closes the connection. What fails from now on is its doing.
+func (w *wire) Close() error {
+	w.mu.Lock()
+	w.gone = true
+	w.mu.Unlock()
+	return w.Conn.Close()
 }
 
 // story returns how the connection ended, nil while it is well, and the text of a

@@ -255,3 +255,15 @@ func (w *world) first() Sighting {
 	defer w.mu.Unlock()
 	return w.seen[0]
 }
+
+func (w *world) sightings() []Sighting {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.seen)
+}
+
+func (w *world) errors() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return fmt.Sprintf("%v", w.failed)
+}
