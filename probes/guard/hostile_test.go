@@ -121,7 +121,7 @@ func talkIMAP(g *guard.Conn, top net.Conn, deadline time.Time) error {
 		{guard.IMAPReply, func() error { return c.Login("u", "p").Wait() }},
 		{guard.IMAPReply, func() error { _, err := c.Select("INBOX", nil).Wait(); return err }},
 		{guard.IMAPReply, func() error { _, err := c.List("", "*", nil).Collect(); return err }},
-		{guard.IMAPFetch, func() error {
+		{fetchBudget, func() error {
 			_, err := c.Fetch(imap.UIDSet{{Start: 1}}, &imap.FetchOptions{UID: true, RFC822Size: true,
 				BodySection: []*imap.FetchItemBodySection{{Specifier: imap.PartSpecifierHeader, Peek: true}}}).Collect()
 			return err
