@@ -58,12 +58,10 @@ func schedule(kinds []string) *rapid.Generator[[]act] {
 // within a second.
 type story struct {
 	*world
-	epoch    int
-	open     bool
-	knows    [3]map[string]bool // the newest decision that each node took for each key
-	cutSince [3]time.Time
-	faulty   bool
-	wrong    []string
+	epoch int
+	open  bool
+	knows [3]map[string]bool // the newest decision that each node took for each key
+	wrong []string
 }
 
 func (s *story) want() map[string]bool {
@@ -107,7 +105,6 @@ func (s *story) play(a act) {
 			n.start()
 		}
 	case "cut":
-		s.cutSince[a.node] = time.Now()
 		lock(func() { n.group = 1 + a.node })
 		for k := range s.want() { // its certificates go stale
 			time.AfterFunc(20*time.Second, func() {
@@ -162,7 +159,9 @@ func tell(t *testing.T, acts []act, lost int, stayOpen bool) (wrong []string, w 
 				s.play(act{what: what, node: i})
 			}
 		}
+		s.mu.Lock()
 		s.lose = func() bool { return false }
+		s.mu.Unlock()
 		time.Sleep(5 * time.Minute)
 		if s.open {
 			if !slices.ContainsFunc(s.calls(store.Trigger, true), func(c pagerdutytest.Call) bool { return c.Key == key(s.epoch) }) {
