@@ -176,7 +176,7 @@ func (m *Machine) open(now time.Time, v verdict.Verdict) []Notice {
 	}
 	r := m.s.Record
 	r.Opened, r.Down, r.Up = r.Closed+1, cert, verdict.Certificate{}
-	r.Onset = onset(v, cert.Spoken(), m.timing.Reopen)
+	r.Onset = onset(v, cert.Spoken(), m.timing.Linger)
 	if err := r.Verify(m.roster); err != nil {
 		m.s.unproven = err
 		return nil

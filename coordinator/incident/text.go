@@ -24,10 +24,10 @@ func (m *Machine) text(k NoticeKind, now time.Time, v verdict.Verdict) string {
 		}
 		return t
 	case NoticeReopened:
-		return fmt.Sprintf("%s is %s again: %d of %d regions agree. It is the same incident, now intermittent: it must stay up for %s. %s",
+		return fmt.Sprintf("%s is %s again: %d of %d regions agree. It is the same incident, now intermittent: it must stay up for %s.%s",
 			service, bad, v.Down, v.N, lasted(m.Hold()), account(m.s.Count))
 	case NoticeRecovering:
-		return fmt.Sprintf("%s %s in %d of %d regions, %s after the first failure. %s", service, good, v.Up, v.N,
+		return fmt.Sprintf("%s %s in %d of %d regions, %s after the first failure.%s", service, good, v.Up, v.N,
 			lasted(now.Sub(m.s.Onset)), account(m.s.Count))
 	case NoticeClosed:
 		return m.closedText(now, v)
@@ -51,7 +51,7 @@ func (m *Machine) closedText(now time.Time, v verdict.Verdict) string {
 	} else if !m.s.Onset.IsZero() {
 		t += fmt.Sprintf(" Closed after %s.", lasted(now.Sub(m.s.Onset)))
 	}
-	return t + " " + account(m.s.Count)
+	return t + account(m.s.Count)
 }
 
 func (m *Machine) since(now time.Time) string {
@@ -64,7 +64,7 @@ func (m *Machine) since(now time.Time) string {
 // account says what became of the canaries.
 func account(c report.Count) string {
 	if c.Sent == 0 {
-		return "No canary is counted yet."
+		return ""
 	}
 	parts := []string{fmt.Sprintf("%d lost of %d sent", c.Lost, c.Sent), fmt.Sprintf("%d late", c.Late)}
 	for _, p := range []struct {
@@ -75,7 +75,7 @@ func account(c report.Count) string {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
 	}
-	return "Canaries: " + strings.Join(parts, ", ") + "."
+	return " Canaries: " + strings.Join(parts, ", ") + "."
 }
 
 // episodeText says what happened to a subject without certificate.
@@ -84,8 +84,12 @@ func episodeText(n Notice, v verdict.Verdict) string {
 	down := names(downRegions(v))
 	switch n.Kind {
 	case NoticeRegional:
-		return fmt.Sprintf("%s fails in %s since %s: %d of %d regions, %d are needed for an outage. Nobody is paged.",
-			service, down, lasted(n.At.Sub(n.Onset)), v.Down, v.N, v.Q)
+		why := fmt.Sprintf("%d are needed for an outage", v.Q)
+		if c := v.Caveat(); c != "" {
+			why = c + ", so it is no outage"
+		}
+		return fmt.Sprintf("%s fails in %s since %s: %d of %d regions; %s. Nobody is paged.",
+			service, down, lasted(n.At.Sub(n.Onset)), v.Down, v.N, why)
 	case NoticeRegionalOver:
 		if v.Opens() {
 			return fmt.Sprintf("%s fails in %d of %d regions: no longer regional, but an outage.", service, v.Down, v.N)

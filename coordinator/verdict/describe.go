@@ -57,7 +57,7 @@ func (v Verdict) Describe() string {
 		b.WriteString(strings.TrimRight(line+r.ago, " "))
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "%s: %d of %d regions (need %d)%s\n", v.Question, v.Down, v.N, v.Q, v.caveat())
+	fmt.Fprintf(&b, "%s: %d of %d regions (need %d)%s\n", v.Question, v.Down, v.N, v.Q, comma(v.Caveat()))
 	return b.String()
 }
 
@@ -83,21 +83,29 @@ func (v *Verdict) row(b *Ballot) row {
 	return r
 }
 
-// caveat says why a verdict is less than its number of down votes suggests.
-func (v *Verdict) caveat() string {
+// Caveat says why the verdict is less than its number of down votes suggests:
+// "blind: 2 can tell", "all in one failure domain"; empty when it is not.
+func (v Verdict) Caveat() string {
 	switch {
 	case v.Opens() || v.Down == 0 && !v.Blind():
 		return ""
-	case v.Blind() && v.State == Unsettled:
-		return fmt.Sprintf(", unsettled: %d can tell", v.CanTell())
+	case v.State == Unsettled:
+		return fmt.Sprintf("unsettled: %d can tell", v.CanTell())
 	case v.Blind():
-		return fmt.Sprintf(", blind: %d can tell", v.CanTell())
+		return fmt.Sprintf("blind: %d can tell", v.CanTell())
 	case v.Down < v.Q || v.Question == report.Account:
 		return ""
 	case v.Counted < v.Down && v.Credentials < neededDomains:
-		return ", AUTH fails in one credential domain only"
+		return "AUTH fails in one credential domain only"
 	}
-	return ", all in one failure domain"
+	return "all in one failure domain"
+}
+
+func comma(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ", " + s
 }
 
 func reason(r vote.Reason) string {
