@@ -49,7 +49,7 @@ type mxSite struct {
 	done  map[string]<-chan error
 }
 
-var exchange = []string{"greet", "envelope", "message", "S 250 ok", "quit"}
+var takesIt = []string{"greet", "envelope", "message", "S 250 ok", "quit"}
 
 func newMXSite(t *testing.T) *mxSite {
 	t.Helper()
@@ -82,33 +82,33 @@ func TestMailExchangersInOrderOfPreference(t *testing.T) {
 		failed string // then: stage and a part of the error
 	}{
 		"one": {func(t *testing.T, s *mxSite) {
-			s.exchanger(t, "a.test", exchange)
+			s.exchanger(t, "a.test", takesIt)
 			s.mx(net.MX{Host: "a.test.", Pref: 10})
 		}, "a.test", ""},
 		"the lower number first": {func(t *testing.T, s *mxSite) {
 			s.exchanger(t, "a.test", nil)
-			s.exchanger(t, "b.test", exchange)
+			s.exchanger(t, "b.test", takesIt)
 			s.mx(net.MX{Host: "a.test.", Pref: 20}, net.MX{Host: "b.test.", Pref: 10})
 		}, "b.test", ""},
 		"the first is down": {func(t *testing.T, s *mxSite) {
 			s.exchanger(t, "a.test", nil)
-			s.exchanger(t, "b.test", exchange)
+			s.exchanger(t, "b.test", takesIt)
 			s.mx(net.MX{Host: "a.test.", Pref: 10}, net.MX{Host: "b.test.", Pref: 20})
 		}, "b.test", ""},
 		"the first does not answer": {func(t *testing.T, s *mxSite) {
 			s.exchanger(t, "a.test", nil)
 			s.net.Cut("agent.test", "a.test", true)
-			s.exchanger(t, "b.test", exchange)
+			s.exchanger(t, "b.test", takesIt)
 			s.mx(net.MX{Host: "a.test.", Pref: 10}, net.MX{Host: "b.test.", Pref: 20})
 		}, "b.test", ""},
 		"the first never greets": {func(t *testing.T, s *mxSite) {
 			s.exchanger(t, "a.test", []string{"gone"})
-			s.exchanger(t, "b.test", exchange)
+			s.exchanger(t, "b.test", takesIt)
 			s.mx(net.MX{Host: "a.test.", Pref: 10}, net.MX{Host: "b.test.", Pref: 20})
 		}, "b.test", ""},
 		"the first is busy": {func(t *testing.T, s *mxSite) {
 			s.exchanger(t, "a.test", []string{"S 421 4.3.2 busy"})
-			s.exchanger(t, "b.test", exchange)
+			s.exchanger(t, "b.test", takesIt)
 			s.mx(net.MX{Host: "a.test.", Pref: 10}, net.MX{Host: "b.test.", Pref: 20})
 		}, "b.test", ""},
 		"the first refuses the recipient": {func(t *testing.T, s *mxSite) { // and that is an answer
@@ -117,20 +117,20 @@ func TestMailExchangersInOrderOfPreference(t *testing.T) {
 			s.mx(net.MX{Host: "a.test.", Pref: 10}, net.MX{Host: "b.test.", Pref: 20})
 		}, "", "envelope 550 5.1.1 no"},
 		"several addresses": {func(t *testing.T, s *mxSite) {
-			s.exchanger(t, "a.test", exchange)
+			s.exchanger(t, "a.test", takesIt)
 			s.zones["a.test."] = mockdns.Zone{A: []string{s.net.IP("dead.test").String(), s.net.IP("a.test").String()}}
 			s.mx(net.MX{Host: "a.test.", Pref: 10})
 		}, "a.test", ""},
 		"the first has no address": {func(t *testing.T, s *mxSite) {
-			s.exchanger(t, "b.test", exchange)
+			s.exchanger(t, "b.test", takesIt)
 			s.mx(net.MX{Host: "nowhere.test.", Pref: 10}, net.MX{Host: "b.test.", Pref: 20})
 		}, "b.test", ""},
 		"the first has no name": {func(t *testing.T, s *mxSite) {
-			s.exchanger(t, "b.test", exchange)
+			s.exchanger(t, "b.test", takesIt)
 			s.mx(net.MX{Host: "not a host.", Pref: 10}, net.MX{Host: ".", Pref: 15}, net.MX{Host: "b.test.", Pref: 20})
 		}, "b.test", ""},
 		"none: the domain itself": {func(t *testing.T, s *mxSite) {
-			s.exchanger(t, "provider.test", exchange)
+			s.exchanger(t, "provider.test", takesIt)
 		}, "provider.test", ""},
 		"null MX": {func(t *testing.T, s *mxSite) {
 			s.exchanger(t, "provider.test", nil)

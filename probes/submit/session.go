@@ -183,12 +183,21 @@ func (s *session) data(message []byte) (probes.Reply, error) {
 // quitGrace bounds, in time, the goodbye to a server that has already answered.
 const quitGrace = time.Second
 
-// close says QUIT where the dialogue is in step, and closes the connection.
+// settle ends the watch over the context once the outcome is known. A context
+// that has ended meanwhile has closed the connection.
+func (s *session) settle() {
+	if s.guard != nil && !s.stop() {
+		s.broken = true
+	}
+}
+
+// close says QUIT where the dialogue is in step, and closes the connection. The
+// session has been settled.
 func (s *session) close() {
 	if s.guard == nil {
 		return // never connected
 	}
-	if inTime := s.stop(); inTime && !s.broken {
+	if !s.broken {
 		s.guard.Arm(guard.SMTPReply, time.Now().Add(quitGrace))
 		if _, err := io.WriteString(s.conn, "QUIT\r\n"); err == nil {
 			s.conn.Read(make([]byte, 512)) // the reply, if any: the outcome is known

@@ -30,14 +30,17 @@ type Result struct {
 	TLS      probes.TLSFacts // zero without TLS
 	Egress   string          // local address of the connection
 	Server   string          // remote address of the connection
+	Reused   bool            // a Sender's kept connection: the stages before the envelope were passed by an earlier message
 
 	Dialogue probes.Transcript // what was said, without secrets and without the message
 }
 
 // Send submits the message (as of probes.Letter.Bytes) and returns when the
-// provider has taken it, refused it, or cfg.Timeout has passed. It blocks for no
-// longer than that. progress, if not nil, is called from the same goroutine after
-// each stage passed. An error is always a *probes.Error; it holds no secret.
+// provider has taken it, refused it, or cfg.Timeout has passed; it blocks for no
+// longer than that, a second for the goodbye, and the time that a TokenSource
+// takes. progress, if not nil, is called from the same goroutine after each stage
+// passed, and again from the first when a revoked token has been replaced. An
+// error is always a *probes.Error; it holds no secret.
 //
 // When ctx ends, the connection is closed and the error's cause is
 // context.Cause(ctx): a deadline counts as the server's time-out, anything else
@@ -46,38 +49,52 @@ func Send(ctx context.Context, cfg Config, message []byte, progress func(probes.
 	if err := check(cfg, message); err != nil {
 		return Result{}, err
 	}
-	tok, err := accessToken(ctx, cfg)
-	if err != nil {
-		return Result{}, err
+	s, res, err := exchange(ctx, cfg, message, progress)
+	if s != nil {
+		s.close()
 	}
-	res, e := attempt(ctx, cfg, tok, message, progress)
-	if e == nil {
-		return res, nil
-	}
-	if e.Outcome != probes.AuthFailed || cfg.Tokens == nil || !cfg.Tokens.Reject(tok) {
-		return res, e
-	}
-	// The token was good so far: it may have been revoked, which the next one is not.
-	if tok, err = accessToken(ctx, cfg); err != nil {
-		return res, err
-	}
-	if res, e = attempt(ctx, cfg, tok, message, progress); e != nil {
-		return res, e
-	}
-	return res, nil
+	return res, err
 }
 
-// attempt is one dialogue, from the dial to QUIT.
-func attempt(ctx context.Context, cfg Config, tok secret.Secret, message []byte, progress func(probes.Timing)) (Result, *probes.Error) {
+// exchange submits over a connection of its own, and returns the session too.
+func exchange(ctx context.Context, cfg Config, message []byte, progress func(probes.Timing)) (*session, Result, error) {
+	tok, err := accessToken(ctx, cfg)
+	if err != nil {
+		return nil, Result{}, err
+	}
+	s, res, err := attempt(ctx, cfg, tok, message, progress)
+	e := (*probes.Error)(nil)
+	if !errors.As(err, &e) || e.Outcome != probes.AuthFailed || cfg.Tokens == nil || !cfg.Tokens.Reject(tok) {
+		return s, res, err
+	}
+	// The token was good so far: it may have been revoked, which the next one is not.
+	s.close()
+	if tok, err = accessToken(ctx, cfg); err != nil {
+		return nil, res, err
+	}
+	return attempt(ctx, cfg, tok, message, progress)
+}
+
+// attempt is one dialogue, from the dial to the final reply.
+func attempt(ctx context.Context, cfg Config, tok secret.Secret, message []byte, progress func(probes.Timing)) (*session, Result, error) {
 	s := newSession(cfg, tok, progress)
 	ctx, cancel := s.budget(ctx)
 	defer cancel()
-	defer s.close()
 	err := s.open(ctx)
 	if err == nil {
 		err = s.deliver(message)
 	}
-	return s.end(ctx, err)
+	res, err := asResult(s.end(ctx, err))
+	s.settle()
+	return s, res, err
+}
+
+// asResult keeps a nil *probes.Error from becoming an error that is not nil.
+func asResult(res Result, e *probes.Error) (Result, error) {
+	if e == nil {
+		return res, nil
+	}
+	return res, e
 }
 
 // check refuses what must not reach a server at all. It is our fault: Unknown.

@@ -58,6 +58,14 @@ const tailSize = 24
 // New begins a dialogue.
 func New(p Protocol) *Tap { return &Tap{protocol: p, began: time.Now()} }
 
+// Begin forgets what was recorded, not the secrets: another dialogue begins on
+// the same connection.
+func (t *Tap) Begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.began, t.record, t.quiet, t.sides = time.Now(), probes.Transcript{}, false, [2]side{}
+}
+
 // Hide strikes the secrets out of every line from now on, in all their forms.
 func (t *Tap) Hide(secrets ...string) {
 	t.mu.Lock()
