@@ -359,7 +359,9 @@ func TestStepIgnoresOthersVerdicts(t *testing.T) {
 // TestUnproven: a quorum that cannot be certified opens nothing, and says so.
 func TestUnproven(t *testing.T) {
 	w := newWorld(five(), first)
-	w.Hears = func(to, from string) bool { return strings.HasPrefix(to, "coordinator") || strings.HasPrefix(from, "coordinator") }
+	w.Hears = func(to, from string) bool {
+		return strings.HasPrefix(to, "coordinator") || strings.HasPrefix(from, "coordinator")
+	}
 	for range 3 {
 		w.everybody(time.Second, vote.Down)
 	}

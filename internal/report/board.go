@@ -63,22 +63,29 @@ func (b *Board) Accept(now time.Time, e Envelope, raw []byte) (*Entry, error) {
 	if i < 0 {
 		return nil, ErrUnknown
 	}
-	r, err := Open(e)
+	old := b.entries[i]
+	if old != nil && e.Kind == KindReport && bytes.Equal(e.Body, old.body) {
+		return nil, ErrStale // what relays bring most
+	}
+	head, err := peek(e)
 	if err != nil {
 		return nil, err
 	}
-	if r.Roster != b.hash {
+	if head.Roster != b.hash {
 		return nil, ErrRoster
 	}
 	if _, bad := b.silenced[i]; bad {
 		return nil, ErrSilenced
 	}
-	old := b.entries[i]
 	// What is signed is compared, never the envelope around it: whoever relays a
 	// report could write that in another way, and so silence an honest node.
-	same := old != nil && r.Boot == old.Report.Boot && r.Seq == old.Report.Seq
-	if old != nil && !newer(r, old.Report) && !(same && !bytes.Equal(e.Body, old.body)) {
+	same := old != nil && head.Boot == old.Report.Boot && head.Seq == old.Report.Seq
+	if old != nil && !same && !newer(head, old.Report) {
 		return nil, ErrStale
+	}
+	r, err := Open(e)
+	if err != nil {
+		return nil, err
 	}
 	node, err := e.Verify(b.roster)
 	if err != nil {
@@ -106,7 +113,7 @@ func (b *Board) Accept(now time.Time, e Envelope, raw []byte) (*Entry, error) {
 	return entry, nil
 }
 
-func newer(a, b Report) bool {
+func newer(a head, b Report) bool {
 	return a.Boot > b.Boot || a.Boot == b.Boot && a.Seq > b.Seq
 }
 

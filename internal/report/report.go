@@ -128,6 +128,22 @@ func (r *Report) Seal(cluster, node string, key roster.PrivateKey) []byte {
 	return Seal(cluster, KindReport, node, key, Marshal(r))
 }
 
+// head is what tells whether a report is news.
+type head struct {
+	Roster [8]byte `cbor:"1,keyasint"`
+	Boot   uint64  `cbor:"2,keyasint"`
+	Seq    uint64  `cbor:"3,keyasint"`
+}
+
+// peek decodes a report's head alone: most of what arrives is old.
+func peek(e Envelope) (head, error) {
+	var h head
+	if e.Kind != KindReport {
+		return h, fmt.Errorf("%w: kind %d is no report", ErrMalformed, e.Kind)
+	}
+	return h, Unmarshal(e.Body, &h)
+}
+
 // Open decodes a report's envelope without checking its signature. Votes out of
 // order or given twice make it ErrMalformed.
 func Open(e Envelope) (Report, error) {
