@@ -168,6 +168,27 @@ func (d *document) log(l *Log) {
 	oneOf(d, "log.format", &l.Format, "auto", "auto", "text", "json")
 }
 
+// apart checks that the two listeners do not want the same port.
+func (d *document) apart(http, mesh string) {
+	h, hp, err := net.SplitHostPort(http)
+	if err != nil {
+		return
+	}
+	m, mp, err := net.SplitHostPort(mesh)
+	if err != nil || hp != mp || hp == "0" {
+		return
+	}
+	if h == m || everywhere(h) || everywhere(m) {
+		d.bad("http.listen", "%s is where the mesh listens (%s)", quote(http), mesh)
+	}
+}
+
+// everywhere reports whether a listener's host stands for all interfaces.
+func everywhere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
+}
+
 // mesh checks the mesh section. The default needs the roster.
 func (d *document) mesh(m *Mesh, self roster.Node) {
 	if m.Listen == "" {

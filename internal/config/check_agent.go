@@ -1,10 +1,7 @@
 package config
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +21,7 @@ func (l *loader) agent(a *Agent) {
 	} else {
 		l.d.listen("http.listen", a.HTTP.Listen)
 	}
+	l.d.apart(a.HTTP.Listen, a.Mesh.Listen)
 	if len(a.Mailboxes) == 0 {
 		l.d.bad("mailboxes", "mailboxes is missing: at least one account in which canaries arrive")
 	}
@@ -165,118 +163,4 @@ func (l *loader) route(at string, r *Route, seen map[string]bool, members *roste
 		l.d.bad(sub+".timeout", "%s is not shorter than the roster's interval, %s", short(s.Timeout), short(interval))
 	}
 	l.oauth(sub, host)
-}
-
-// plain checks that no password goes to another host in clear unless the
-// configuration says so.
-func (l *loader) plain(at string, mode TLSMode, allowed bool, host string, password bool) {
-	switch {
-	case allowed && mode != Plain:
-		l.d.bad(at+".allow_plain_auth", "says nothing beside tls: %s", mode)
-	case mode == Plain && password && !allowed && host != "" && !loopback(host):
-		l.d.bad(at+".tls", "plain would send the password to %s in clear: use implicit or starttls, or say allow_plain_auth: true", host)
-	case allowed && password:
-		l.d.warn(at+".allow_plain_auth", "the password goes to %s in clear", host)
-	}
-}
-
-// tls checks the fields about TLS and makes the client's configuration.
-func (l *loader) tls(at string, mode *TLSMode, host, serverName, caFile string) *tls.Config {
-	oneOf(l.d, at+".tls", mode, Implicit, Implicit, StartTLS, Plain)
-	if serverName != "" && !validHost(serverName) {
-		l.d.bad(at+".server_name", "%s is no host name", quote(serverName))
-	}
-	if *mode == Plain {
-		if caFile != "" {
-			l.d.bad(at+".ca_file", "says nothing beside tls: plain")
-		}
-		if serverName != "" {
-			l.d.bad(at+".server_name", "says nothing beside tls: plain")
-		}
-		return nil
-	}
-	c := &tls.Config{ServerName: serverName, MinVersion: tls.VersionTLS12}
-	if serverName == "" {
-		c.ServerName = strings.TrimSuffix(host, ".")
-	}
-	if caFile == "" {
-		return c
-	}
-	pem, _, err := readRegular(l.path(caFile), MaxSize)
-	if err != nil {
-		l.d.bad(at+".ca_file", "reading certificates: %s", err)
-		return c
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		l.d.bad(at+".ca_file", "%s holds no PEM certificate", quote(caFile))
-	}
-	return c
-}
-
-// oauth warns of servers that take no password at all.
-func (l *loader) oauth(at, host string) {
-	if slices.Contains([]string{"outlook.office365.com", "smtp.office365.com", "smtp-mail.outlook.com"}, strings.ToLower(host)) {
-		l.d.warn(at+".address", "%s takes OAuth in place of passwords for IMAP, and soon for SMTP: a password will be refused unless the tenant still allows it", host)
-	}
-}
-
-func (l *loader) controls(a *Agent) {
-	seen, hosts, targets := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, m := range a.Mailboxes {
-		hosts[hostOf(m.Address)] = true
-	}
-	for _, r := range a.Routes {
-		hosts[hostOf(r.Submit.Address)] = true
-	}
-	for i, c := range a.Controls {
-		at := fmt.Sprintf("controls[%d]", i)
-		l.d.name(at+".name", "controls", c.Name, seen)
-		set := 0
-		for _, s := range []string{c.TLS, c.HTTPS, c.DNS} {
-			if s != "" {
-				set++
-			}
-		}
-		if set != 1 {
-			l.d.bad(at, "want exactly one of tls, https and dns, not %d", set)
-			continue
-		}
-		var host, field string
-		switch {
-		case c.TLS != "":
-			field = ".tls"
-			host, _ = l.d.address(at+field, c.TLS)
-		case c.DNS != "":
-			field = ".dns"
-			host, _ = l.d.address(at+field, c.DNS)
-		default:
-			field = ".https"
-			if u := l.d.webURL(at+field, c.HTTPS, "https"); u != nil {
-				host = u.Hostname()
-			}
-		}
-		switch {
-		case host == "":
-		case hosts[strings.ToLower(host)]:
-			l.d.warn(at+field, "%s is a server of a route: a control must work when the provider does not", host)
-		case targets[host]:
-			l.d.warn(at+field, "%s is a control already: take another network", host)
-		case loopback(host):
-			l.d.warn(at+field, "%s is this host: a control tells whether the network works", host)
-		}
-		targets[host] = true
-	}
-	if n := len(a.Controls); n < 3 {
-		l.d.warn("controls", "%s: at least three, in three networks, are needed to tell a fault of this region's network from one of the provider", count(n, "control"))
-	}
-}
-
-// hostOf is the host of a host:port, lower case.
-func hostOf(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return ""
-	}
-	return strings.ToLower(host)
 }

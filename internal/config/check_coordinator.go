@@ -17,6 +17,7 @@ func (l *loader) coordinator(c *Coordinator) {
 	} else {
 		l.d.listen("http.listen", c.HTTP.Listen)
 	}
+	l.d.apart(c.HTTP.Listen, c.Mesh.Listen)
 	if c.HTTP.URL == "" {
 		c.HTTP.URL = "http://" + c.HTTP.Listen
 		if host, port, err := net.SplitHostPort(c.HTTP.Listen); err == nil && host == "" {

@@ -20,9 +20,6 @@ import (
 // MaxSize is the largest file that is read, in bytes.
 const MaxSize = 1 << 20
 
-// maxDepth bounds nesting: the deepest field of a configuration is at 4.
-const maxDepth = 16
-
 // document is one YAML file, and what was found to be wrong with it.
 type document struct {
 	file     string
@@ -75,7 +72,7 @@ func parse(file string, content []byte) (*document, error) {
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
 	content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 	d.lines = strings.Split(string(content), "\n")
-	if p, ok := d.scanBytes(content); !ok {
+	if p, ok := d.scanBytes(); !ok {
 		return nil, Problems{p}
 	}
 	tokens := lexer.Tokenize(string(content))
@@ -103,94 +100,6 @@ func parse(file string, content []byte) (*document, error) {
 		return d, nil
 	}
 	return nil, Problems{d.problem(placeOf(docs[1].Body), "a second document: a file holds one")}
-}
-
-// maxLine bounds a line, in bytes: a scanner may take time that grows with the
-// square of it.
-const maxLine = 4096
-
-// maxLines bounds the lines of a file.
-const maxLines = 20000
-
-// maxTokens bounds what the parser is given.
-const maxTokens = 200000
-
-// scanBytes refuses what no text has, before any library sees it.
-func (d *document) scanBytes(content []byte) (Problem, bool) {
-	if len(d.lines) > maxLines {
-		return d.problem(place{maxLines + 1, 1}, "more than %d lines: no configuration has so many", maxLines), false
-	}
-	for i, line := range d.lines {
-		switch {
-		case len(line) > maxLine:
-			return d.problem(place{i + 1, 1}, "a line of more than %d bytes", maxLine), false
-		case !utf8.ValidString(line):
-			return d.problem(place{i + 1, 1}, "not UTF-8"), false
-		}
-		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") && indent != line {
-			return d.problem(place{i + 1, strings.Index(indent, "\t") + 1}, "a tab in the indentation: use spaces"), false
-		}
-		for j, r := range line {
-			if r < ' ' && r != '\t' || r == 0x7f {
-				return d.problem(place{i + 1, utf8.RuneCountInString(line[:j]) + 1}, "a control character"), false
-			}
-			if r == 0x85 || r == 0x2028 || r == 0x2029 {
-				return d.problem(place{i + 1, utf8.RuneCountInString(line[:j]) + 1}, "a line break that is none of a text file"), false
-			}
-		}
-	}
-	return Problem{}, true
-}
-
-// scanTokens refuses what YAML can do and a configuration has no use for, and
-// nesting that would exhaust the parser's stack.
-func (d *document) scanTokens(tokens token.Tokens) (Problem, bool) {
-	depth, entries, line := 0, 0, 0
-	for _, t := range tokens {
-		refuse := ""
-		switch t.Type {
-		case token.AnchorType, token.AliasType:
-			refuse = "anchors and aliases (& and *) are not supported: write it out, or in quotes if it is text"
-		case token.TagType:
-			refuse = "tags (!) are not supported: write it in quotes if it is text"
-		case token.MergeKeyType:
-			refuse = "merge keys (<<) are not supported: write it out"
-		case token.MappingKeyType:
-			refuse = "explicit keys (?) are not supported: write `key: value`"
-		case token.DirectiveType:
-			refuse = "directives (%) are not supported"
-		case token.InvalidType:
-			refuse = t.Error
-			if refuse == "" {
-				refuse = "not valid YAML"
-			}
-		case token.SingleQuoteType, token.DoubleQuoteType:
-			if strings.Contains(strings.TrimSpace(t.Origin), "\n") {
-				refuse = "a quote that does not end on its line"
-			}
-		case token.SequenceStartType, token.MappingStartType:
-			depth++
-		case token.SequenceEndType, token.MappingEndType:
-			depth--
-		case token.SequenceEntryType:
-			if t.Position.Line != line {
-				line, entries = t.Position.Line, 0
-			}
-			entries++
-		case token.DocumentHeaderType, token.MappingValueType, token.CollectEntryType, token.CommentType,
-			token.LiteralType, token.FoldedType, token.SpaceType,
-			token.NullType, token.ImplicitNullType, token.InfinityType, token.NanType, token.IntegerType,
-			token.BinaryIntegerType, token.OctetIntegerType, token.HexIntegerType, token.FloatType, token.StringType,
-			token.BoolType, token.DocumentEndType, token.UnknownType:
-		}
-		if depth > maxDepth || entries > 4 || t.Position.IndentNum > 8*maxDepth && t.Type != token.StringType {
-			refuse = "nested too deeply"
-		}
-		if refuse != "" {
-			return d.problem(d.tokenPlace(t), "%s", refuse), false
-		}
-	}
-	return Problem{}, true
 }
 
 // syntax translates an error of the parser.

@@ -36,8 +36,9 @@ func (k *PublicKey) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// PrivateKey is a node's ed25519 private key. It prints as nothing.
-type PrivateKey struct{ key ed25519.PrivateKey }
+// PrivateKey is a node's ed25519 private key. It prints as nothing: the key is
+// behind a pointer, as in secret.Secret, for verbs that do not fit.
+type PrivateKey struct{ key *ed25519.PrivateKey }
 
 // GenerateKey draws a new key from the operating system's random source.
 func GenerateKey() PrivateKey {
@@ -45,7 +46,7 @@ func GenerateKey() PrivateKey {
 	if err != nil {
 		panic("roster: " + err.Error()) // crypto/rand never fails
 	}
-	return PrivateKey{key}
+	return PrivateKey{&key}
 }
 
 // ParsePrivateKey reads the content of a key file: one line "mqkey:<base64>".
@@ -56,7 +57,8 @@ func ParsePrivateKey(b []byte) (PrivateKey, error) {
 	if !ok || err != nil || len(seed) != ed25519.SeedSize {
 		return PrivateKey{}, fmt.Errorf("not a private key: want one line that begins with %s, as `mailquorum key generate` writes it", privatePrefix)
 	}
-	return PrivateKey{ed25519.NewKeyFromSeed(seed)}, nil
+	key := ed25519.NewKeyFromSeed(seed)
+	return PrivateKey{&key}, nil
 }
 
 // Encode returns the content of a key file.
@@ -65,16 +67,16 @@ func (k PrivateKey) Encode() []byte {
 }
 
 // Public returns the key to put into the roster.
-func (k PrivateKey) Public() PublicKey { return PublicKey(k.key.Public().(ed25519.PublicKey)) }
+func (k PrivateKey) Public() PublicKey { return PublicKey((*k.key).Public().(ed25519.PublicKey)) }
 
 // Sign signs message.
-func (k PrivateKey) Sign(message []byte) []byte { return ed25519.Sign(k.key, message) }
+func (k PrivateKey) Sign(message []byte) []byte { return ed25519.Sign(*k.key, message) }
 
 // Seed returns the 32 secret bytes, from which an agent derives its tag key.
 func (k PrivateKey) Seed() []byte { return k.key.Seed() }
 
 // Crypto returns the key as crypto/tls wants it.
-func (k PrivateKey) Crypto() ed25519.PrivateKey { return k.key }
+func (k PrivateKey) Crypto() ed25519.PrivateKey { return *k.key }
 
 // String hides the key.
 func (PrivateKey) String() string { return "<secret>" }

@@ -6,17 +6,25 @@ import "log/slog"
 
 const hidden = "<secret>"
 
-// Secret is a value that only Reveal gives away.
-type Secret struct{ value string }
+// Secret is a value that only Reveal gives away. It is behind a pointer because
+// fmt calls no method of ours when a verb does not fit (%!s(...)), and would
+// print the value; of a pointer within a struct it prints the address. So two
+// Secrets must not be compared with ==.
+type Secret struct{ value *string }
 
 // New wraps a value.
-func New(value string) Secret { return Secret{value} }
+func New(value string) Secret { return Secret{&value} }
 
 // Reveal returns the value: call it where it goes on the wire and nowhere else.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // Empty reports whether there is no value.
-func (s Secret) Empty() bool { return s.value == "" }
+func (s Secret) Empty() bool { return s.Reveal() == "" }
 
 // String hides the value.
 func (Secret) String() string { return hidden }
