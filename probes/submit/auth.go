@@ -37,7 +37,7 @@ func (s *session) authenticate() error {
 	s.arm()
 	s.tap.Note("logging in as %s", s.cfg.Username)
 	s.tap.Quiet(true)
-	err = s.client.Auth(mech)
+	err = s.wire.whole(s.client.Auth(mech))
 	s.tap.Quiet(false)
 	if err != nil {
 		return err

@@ -120,7 +120,7 @@ func (s *session) hello(in io.Reader) error {
 	s.client = smtp.NewClient(s.wire)
 	s.client.CommandTimeout = s.cfg.timeout() // the guard's deadline is the earlier one
 	s.client.SubmissionTimeout = s.cfg.timeout()
-	return s.client.Hello(s.cfg.hello())
+	return s.wire.whole(s.client.Hello(s.cfg.hello()))
 }
 
 // arm lets the server say what one reply may hold.
@@ -131,11 +131,12 @@ func (s *session) deliver(message []byte) error {
 	s.stage = probes.StageEnvelope
 	began := time.Now()
 	s.arm()
-	if err := s.client.Mail(s.cfg.From, &smtp.MailOptions{Size: int64(len(message))}); err != nil {
+	err := s.client.Mail(s.cfg.From, &smtp.MailOptions{Size: int64(len(message))})
+	if err := s.wire.whole(err); err != nil {
 		return err
 	}
 	s.arm()
-	if err := s.client.Rcpt(s.cfg.To, nil); err != nil {
+	if err := s.wire.whole(s.client.Rcpt(s.cfg.To, nil)); err != nil {
 		return err
 	}
 	s.passed(probes.StageEnvelope, time.Since(began))
@@ -159,7 +160,7 @@ func (s *session) deliver(message []byte) error {
 func (s *session) data(message []byte) (probes.Reply, error) {
 	s.arm()
 	w, err := s.client.Data()
-	if err != nil {
+	if err := s.wire.whole(err); err != nil {
 		return probes.Reply{}, err
 	}
 	s.tap.Note("the message, %d bytes", len(message))
@@ -171,6 +172,9 @@ func (s *session) data(message []byte) (probes.Reply, error) {
 	resp, err := w.CloseWithResponse()
 	s.tap.Quiet(false)
 	s.dot = s.wire.wrote == nil
+	if err := s.wire.whole(nil); err != nil {
+		return probes.Reply{}, err
+	}
 	if code, msg, ok := positive(err); ok { // 251 and the like: the first digit counts, RFC 5321 section 4.2.1
 		return s.reply(code, msg), nil
 	}

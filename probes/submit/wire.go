@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -15,13 +16,34 @@ type wire struct {
 	net.Conn
 	in    io.Reader
 	wrote error // the first write that failed
+	read  error // the first read that failed
+	last  byte  // the last byte read
 }
 
 func newWire(conn net.Conn, in io.Reader) *wire {
 	return &wire{Conn: conn, in: io.MultiReader(strings.NewReader("220 greeted\r\n"), in)}
 }
 
-func (w *wire) Read(b []byte) (int, error) { return w.in.Read(b) }
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.in.Read(b)
+	if n > 0 {
+		w.last = b[n-1]
+	}
+	if err != nil && w.read == nil {
+		w.read = err
+	}
+	return n, err
+}
+
+// whole returns err, or why the reply that it comes of was cut short. The library
+// takes the beginning of a line for a line when the connection ends there: "250 ok"
+// may have been on its way to become anything.
+func (w *wire) whole(err error) error {
+	if w.read != nil && w.last != '\n' {
+		return fmt.Errorf("the reply was cut short: %w", w.read)
+	}
+	return err
+}
 
 func (w *wire) Write(b []byte) (int, error) {
 	if string(b) == "*\r\n" {
