@@ -20,19 +20,18 @@ type folder struct {
 	last     imap.UID // up to here everything was looked at
 	next     imap.UID // UIDNEXT when it was last looked at
 	foreign  bool     // it held mail that is no canary of anybody
-	shared   bool     // it held canaries that are not ours
 	doomed   []doomed // own canaries, oldest first
+	session  *session // that last looked at it
 }
 
 // reset forgets what was known of the folder's messages.
 func (s *session) reset(f *folder, reason string) {
-	*f = folder{name: f.name, junk: f.junk, found: f.found, validity: f.validity, shared: f.shared}
+	*f = folder{name: f.name, junk: f.junk, found: f.found, validity: f.validity}
 	s.m.h.Reset(probes.Clean(f.name) + ": " + reason)
 }
 
-// open selects the folder and compares it with what was known of it. blind says
-// that the folder was not watched since it was last looked at.
-func (s *session) open(f *folder, blind bool) error {
+// open selects the folder and compares it with what was known of it.
+func (s *session) open(f *folder) error {
 	var d *imap.SelectData
 	err := s.do("select", guard.IMAPReply, func() (err error) {
 		d, err = s.client.Select(f.name, nil).Wait()
@@ -54,13 +53,12 @@ func (s *session) open(f *folder, blind bool) error {
 		s.reset(f, fmt.Sprintf("UIDVALIDITY changed from %d to %d", old, d.UIDValidity))
 	case d.UIDNext != 0 && d.UIDNext <= f.last:
 		s.reset(f, fmt.Sprintf("UIDNEXT went back to %d", d.UIDNext))
-	case d.NumMessages > 0:
-	case f.foreign:
+	case d.NumMessages == 0 && f.foreign:
 		s.reset(f, "emptied")
-	case blind && !f.shared && d.UIDNext > f.last+1:
-		// Somebody deletes, and it is not us: mail came and went while nobody looked.
+	case d.NumMessages == 0 && d.UIDNext > f.last+1 && f.session != s && !s.m.shared:
+		// Somebody deletes, and it is not us: mail came and went while we were not
+		// connected.
 		s.reset(f, "emptied while it was not watched")
-		f.last = d.UIDNext - 1
 	}
 	f.next = d.UIDNext
 	return nil

@@ -20,8 +20,10 @@ const (
 )
 
 // look fetches and hands over what is new in the selected folder, in batches of
-// bounded size, and deletes what is our own.
-func (s *session) look(ctx context.Context, f *folder) error {
+// bounded size, and deletes what is our own. The server has said that identifiers
+// below next are taken; 0: it has not said.
+func (s *session) look(ctx context.Context, f *folder, next imap.UID) error {
+	before, listed := f.last, 0
 	width := imap.UID(window)
 	for more := true; more; {
 		if ctx.Err() != nil {
@@ -36,6 +38,7 @@ func (s *session) look(ctx context.Context, f *folder) error {
 		} else {
 			width = window
 		}
+		listed += len(list.uids)
 		for part := range slices.Chunk(list.uids, batch) {
 			if err := s.take(ctx, f, part, list.at); err != nil {
 				return err
@@ -44,6 +47,13 @@ func (s *session) look(ctx context.Context, f *folder) error {
 		f.passed(list.upTo)
 		more = list.more
 	}
+	if next > 0 {
+		f.passed(next - 1) // what is gone by now need not be missed again
+	}
+	if f.session == s && int64(f.last-before) > int64(listed) {
+		s.m.shared = true // mail comes and goes under our eyes: others delete theirs here
+	}
+	f.session = s
 	return s.remove(f)
 }
 
@@ -85,7 +95,7 @@ func (s *session) show(f *folder, msg message, body []byte, at time.Time) {
 			f.doomed = append(f.doomed, doomed{msg.uid, time.Now().Add(s.m.cfg.Keep)})
 		}
 	case len(sight.Tags) > 0:
-		f.shared = true
+		s.m.shared = true
 	default:
 		f.foreign = true
 	}

@@ -32,6 +32,7 @@ type Mailbox struct {
 
 	// Owned by Run's goroutine, and kept from one connection to the next.
 	inbox, junk *folder
+	shared      bool // other agents' canaries were seen here, or mail that others deleted at once
 	list        bool // ask for the list of folders; not where the server's list cannot be parsed
 	saidKeeping bool
 	saidNoJunk  bool

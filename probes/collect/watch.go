@@ -16,21 +16,20 @@ import (
 // one of the two looks.
 func (s *session) scan(ctx context.Context) error {
 	began := time.Now()
-	blind := s.at == nil
 	s.m.scanWanted() // this is it
-	if !blind {
+	if s.at != nil {
 		if err := s.poll(ctx); err != nil {
 			return err
 		}
-	} else if err := s.enter(ctx, s.m.inbox, true); err != nil {
+	} else if err := s.enter(ctx, s.m.inbox); err != nil {
 		return err
 	}
-	if err := s.enterJunk(ctx, blind); err != nil {
+	if err := s.enterJunk(ctx); err != nil {
 		return err
 	}
 	// Selected anew, even without a junk folder: a server goes on serving the view
 	// of a folder that was deleted and made again.
-	if err := s.enter(ctx, s.m.inbox, false); err != nil {
+	if err := s.enter(ctx, s.m.inbox); err != nil {
 		return err
 	}
 	s.nextScan = time.Now().Add(s.m.cfg.Idle)
@@ -40,22 +39,22 @@ func (s *session) scan(ctx context.Context) error {
 }
 
 // enter selects a folder and looks at it.
-func (s *session) enter(ctx context.Context, f *folder, blind bool) error {
-	if err := s.open(f, blind); err != nil {
+func (s *session) enter(ctx context.Context, f *folder) error {
+	if err := s.open(f); err != nil {
 		return err
 	}
 	s.drain()
-	return s.look(ctx, f)
+	return s.look(ctx, f, f.next)
 }
 
 // enterJunk looks at the junk folder, if there is one. One that we found and that
 // is gone is looked for again with the next connection.
-func (s *session) enterJunk(ctx context.Context, blind bool) error {
+func (s *session) enterJunk(ctx context.Context) error {
 	junk := s.m.junk
 	if junk == nil {
 		return nil
 	}
-	err := s.enter(ctx, junk, blind)
+	err := s.enter(ctx, junk)
 	var f *failure
 	if junk.found && errors.As(err, &f) && f.refused {
 		s.m.junk = nil
@@ -92,10 +91,10 @@ func (s *session) peek(ctx context.Context) error {
 
 // visitJunk looks at the junk folder and comes back.
 func (s *session) visitJunk(ctx context.Context) error {
-	if err := s.enterJunk(ctx, false); err != nil {
+	if err := s.enterJunk(ctx); err != nil {
 		return err
 	}
-	return s.enter(ctx, s.m.inbox, false)
+	return s.enter(ctx, s.m.inbox)
 }
 
 // poll asks for news of the inbox and looks if there are any.
@@ -104,7 +103,7 @@ func (s *session) poll(ctx context.Context) error {
 		return err
 	}
 	if s.drain() {
-		return s.look(ctx, s.m.inbox)
+		return s.look(ctx, s.m.inbox, 0)
 	}
 	return s.remove(s.m.inbox)
 }
@@ -141,7 +140,7 @@ func (s *session) watch(ctx context.Context) error {
 				err = s.poll(ctx)
 			}
 		case s.drain():
-			err = s.look(ctx, s.m.inbox)
+			err = s.look(ctx, s.m.inbox, 0)
 		case s.canIdle:
 			err = s.idle(ctx, s.untilScan(now))
 		default:

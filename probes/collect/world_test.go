@@ -44,7 +44,7 @@ type world struct {
 // inWorld runs a test in virtual time with a provider.
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, net: mailtest.NewNetwork()}
 		p, err := mailtest.StartProvider(mailtest.ProviderConfig{
@@ -68,7 +68,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 // inScript runs a test in virtual time with a server of the test's own making.
 func inScript(t *testing.T, serve func(*script), test func(w *world)) {
 	t.Helper()
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, net: mailtest.NewNetwork()}
 		l, err := w.net.Listen(host + ":143")
