@@ -29,9 +29,11 @@ func (s *Store) putIncident(in api.Incident, events []api.Event) {
 	}
 	old := inc.Incident
 	in.Timeline = old.Timeline
-	in.Paged, in.Resolved = orTime(in.Paged, old.Paged), orTime(in.Resolved, old.Resolved)
-	if in.PagedBy == "" {
-		in.PagedBy = old.PagedBy
+	if !old.Paged.IsZero() {
+		in.Paged, in.PagedBy = old.Paged, old.PagedBy
+	}
+	if !old.Resolved.IsZero() {
+		in.Resolved = old.Resolved
 	}
 	inc.Incident = in
 	s.keys[in.Key] = in.ID
@@ -90,13 +92,6 @@ func (s *Store) notePage(inc *incident, c Claim) {
 // first is the earlier of two times, of which a zero one is none.
 func first(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func orTime(a, b time.Time) time.Time {
-	if a.IsZero() {
 		return b
 	}
 	return a

@@ -121,8 +121,8 @@ func (s *Store) Boot() (uint64, error) {
 // not at all while Unjournaled.
 //
 // Of Incident, these fields keep what the store knows: Timeline (Events are
-// appended to it) and, where they are zero, Paged, PagedBy and Resolved, which
-// the store sets itself when it learns of an accepted page.
+// appended to it), and Paged, PagedBy and Resolved, which the store sets itself
+// when it learns of an accepted page.
 //
 // A job to resolve supersedes a waiting trigger of the same key, and the other
 // way round.

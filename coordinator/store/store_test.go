@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -388,6 +389,31 @@ func TestClaimsAreAJoin(t *testing.T) {
 			if a.News(c) {
 				t.Fatalf("%+v is news to a store that has it", c)
 			}
+		}
+	})
+}
+
+func TestBackupIsKept(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, filepath.Join(dir, "c.db"))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.KeepBackup(ctx, filepath.Join(dir, "copy.db"), time.Hour) }()
+		time.Sleep(time.Minute)
+		commit(t, s, Change{Incident: incidentOf(1), Events: []api.Event{{What: "opened"}}})
+		time.Sleep(time.Hour)
+		cancel()
+		<-done
+		want := everything(s)
+		shut(t, s)
+		s = open(t, filepath.Join(dir, "copy.db"))
+		if diff := cmp.Diff(want, everything(s)); diff != "" {
+			t.Error(diff)
+		}
+		shut(t, s)
+		if err := Memory().Backup(filepath.Join(dir, "none.db")); !errors.Is(err, journal.ErrUnwritable) {
+			t.Errorf("backup of nothing: %v", err)
 		}
 	})
 }

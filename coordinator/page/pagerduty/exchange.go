@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	api "github.com/PagerDuty/go-pagerduty"
@@ -43,7 +42,7 @@ func (x *exchange) Do(req *http.Request) (*http.Response, error) {
 	if x.status/100 == 2 {
 		return resp, nil
 	}
-	x.retryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	x.retryAfter = page.RetryAfter(resp.Header, time.Now())
 	b, err := io.ReadAll(resp.Body)
 	x.body = probes.Clean(string(b))
 	return nil, errors.Join(fmt.Errorf("HTTP status %d", x.status), err, resp.Body.Close())
@@ -79,16 +78,4 @@ func neverSent(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError
 	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &dns)
-}
-
-// retryAfter reads the header's two forms, seconds and date (RFC 9110 section
-// 10.2.3). Nonsense is 0.
-func retryAfter(v string, now time.Time) time.Duration {
-	if s, err := strconv.Atoi(v); err == nil {
-		return time.Duration(max(0, min(s, 24*3600))) * time.Second
-	}
-	if at, err := http.ParseTime(v); err == nil {
-		return max(0, min(at.Sub(now), 24*time.Hour))
-	}
-	return 0
 }
