@@ -21,6 +21,10 @@ func (a *Agent) handler(mailbox string) collect.Handler {
 // sighted takes one mail. It answers true, and the mail may be deleted, only when
 // the tag is this agent's own and the outcome is on disk.
 func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
+	if s.DSN != nil {
+		a.bounced(s)
+		return false
+	}
 	id, own := a.recognise(s.Tags)
 	if !own {
 		if len(s.Tags) > 0 {

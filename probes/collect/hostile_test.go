@@ -90,7 +90,7 @@ func TestServerSays(t *testing.T) {
 			inScript(t, func(s *script) { sessions.Add(1); c.serve(s) }, func(w *world) {
 				w.start(nil)
 				w.box.Expect(time.Minute)
-				w.after(5 * time.Minute)
+				w.after(time.Minute)
 				got := w.outcomes()
 				if len(got) == 0 || got[0] != c.want {
 					t.Fatalf("failures: %v, want %v", w.failed, c.want)
