@@ -245,3 +245,14 @@ func TestTagsInIsBounded(t *testing.T) {
 		t.Errorf("an id replaced by Gmail: %v", got)
 	}
 }
+
+// Bug 4 of other probers: a footer that the provider had added ended up in a
+// metric label. A tag ends where it ends.
+func TestBug4AFooterIsNoPartOfATag(t *testing.T) {
+	tag := testLetter().Tag
+	for _, value := range []string{tag + " -- scanned by Provider", "[EXTERNAL] " + tag, tag + tag[:20], tag + "\r\n\t(footer)"} {
+		if diff := cmp.Diff([]string{tag}, TagsIn([]byte(tagField+": "+value+"\r\n"))); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", value, diff)
+		}
+	}
+}

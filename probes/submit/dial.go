@@ -18,14 +18,9 @@ const leastTry = 2 * time.Second
 // that cannot be reached, or greets us badly in clear text, makes room for the next
 // (RFC 5321 section 5.1). All of it counts to the stage connect.
 func (s *session) reach(ctx context.Context) (*opening, error) {
-	s.stage = probes.StageResolve
-	began := time.Now()
 	targets, err := s.resolve(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if s.cfg.Resolver != nil || s.cfg.Dial == nil || s.cfg.Domain != "" {
-		s.passed(probes.StageResolve, time.Since(began))
 	}
 	s.connecting = time.Now()
 	for i, t := range targets {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"mailquorum/probes"
 )
@@ -34,20 +35,31 @@ type target struct {
 	address string // host:port to dial
 }
 
-// resolve returns the servers to try, in order.
+// resolve passes the stage resolve, where there is a name to look up, and returns
+// the servers to try, in order.
 func (s *session) resolve(ctx context.Context) ([]target, error) {
+	s.stage = probes.StageResolve
+	began := time.Now()
 	resolver := s.cfg.Resolver
 	if resolver == nil && (s.cfg.Dial == nil || s.cfg.Domain != "") {
 		resolver = net.DefaultResolver
 	}
-	if s.cfg.Domain != "" {
-		return exchanges(ctx, resolver, s.cfg.Domain)
-	}
+	var targets []target
+	var err error
 	host, port, _ := net.SplitHostPort(s.cfg.Address)
-	if resolver == nil || net.ParseIP(host) != nil {
+	switch {
+	case s.cfg.Domain != "":
+		targets, err = exchanges(ctx, resolver, s.cfg.Domain)
+	case resolver == nil || net.ParseIP(host) != nil:
 		return []target{{host, s.cfg.Address}}, nil
+	default:
+		targets, err = addresses(ctx, resolver, host, port)
 	}
-	return addresses(ctx, resolver, host, port)
+	if err != nil {
+		return nil, err
+	}
+	s.passed(probes.StageResolve, time.Since(began))
+	return targets, nil
 }
 
 // exchanges returns the addresses of the domain's mail exchangers in order of
