@@ -19,6 +19,9 @@ import (
 
 // runAgent runs an agent until ctx ends, and returns once it is down.
 func runAgent(ctx context.Context, c *config.Agent, d Daemon) (err error) {
+	if err := makeState(c.State); err != nil {
+		return err
+	}
 	j, err := journal.Open(filepath.Join(c.State, "agent.db"))
 	if err != nil {
 		return err

@@ -125,6 +125,15 @@ func (s *service[C]) await(ctx context.Context, log *slog.Logger) *C {
 			log.Info("reloading the configuration")
 			return c
 		}
-		log.Error("the new configuration is refused, the old one stays", "err", err)
+		logRefused(log, err)
 	}
+}
+
+// makeState makes the directory of a daemon's journal where it is not there yet:
+// without a service manager nobody else does.
+func makeState(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the state directory: %w", err)
+	}
+	return nil
 }

@@ -42,7 +42,7 @@ func newService(d *diary, hup chan os.Signal, log *bytes.Buffer, results ...stri
 			next := results[0]
 			results = results[1:]
 			if bad, ok := strings.CutPrefix(next, "!"); ok {
-				return nil, errors.New(bad)
+				return nil, config.Problems{{File: "agent.yaml", Line: 3, Column: 5, Text: bad}}
 			}
 			return &setting{next}, nil
 		},
@@ -66,7 +66,7 @@ func TestReload(t *testing.T) {
 		var d diary
 		var log bytes.Buffer
 		hup := make(chan os.Signal, 1)
-		s := newService(&d, hup, &log, "!agent.yaml:3:5: wrong", "second")
+		s := newService(&d, hup, &log, "!wrong", "second")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.serve(ctx, &setting{"first"}) }()
@@ -84,7 +84,7 @@ func TestReload(t *testing.T) {
 		if diff := cmp.Diff(want, d.lines); diff != "" {
 			t.Errorf("happened otherwise (-want +got):\n%s", diff)
 		}
-		if !strings.Contains(log.String(), "the new configuration is refused, the old one stays") || !strings.Contains(log.String(), "agent.yaml:3:5: wrong") {
+		if !strings.Contains(log.String(), "the new configuration is refused, the old one stays: wrong") || !strings.Contains(log.String(), "line=3 column=5") {
 			t.Errorf("the log does not say why:\n%s", log.String())
 		}
 	})

@@ -1,29 +1,13 @@
 package cli
 
 import (
-	"context"
-	"errors"
-	"io"
-
 	"github.com/spf13/cobra"
+
+	"mailquorum/internal/demo"
 )
 
-// DemoOptions are what `mailquorum demo` was asked for.
-type DemoOptions struct {
-	Once     bool   // end with the story, fail when a part of it was not seen
-	Listen   string // of the status page
-	Terminal bool   // a person watches
-	In       io.Reader
-	Out      io.Writer
-}
-
-// runDemo plays the demonstration until ctx ends or, with Once, the story is over.
-var runDemo = func(context.Context, DemoOptions) error {
-	return errors.New("this build has no demo")
-}
-
 func newDemo() *cobra.Command {
-	var o DemoOptions
+	o := demo.PlayOptions{Version: Version()}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show an outage from the first canary to the resolved page, in one process",
@@ -36,8 +20,7 @@ each part of it was seen exactly so.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.In, o.Out = cmd.InOrStdin(), cmd.OutOrStdout()
-			o.Terminal = isTerminal(o.Out)
-			return runDemo(cmd.Context(), o)
+			return demo.Play(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.Once, "once", false, "end with the story, and fail when a part of it was not seen")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -27,6 +28,18 @@ func newLogger(c config.Log, w io.Writer) *slog.Logger {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// logRefused logs why a configuration is refused, one line for each problem.
+func logRefused(log *slog.Logger, err error) {
+	var ps config.Problems
+	if !errors.As(err, &ps) {
+		log.Error("the new configuration is refused, the old one stays", "err", err)
+		return
+	}
+	for _, p := range ps {
+		log.Error("the new configuration is refused, the old one stays: "+p.Text, "file", p.File, "line", p.Line, "column", p.Column)
+	}
 }
 
 // logWarnings logs what is unwise about a configuration, one line each.

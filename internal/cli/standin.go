@@ -1,36 +1,30 @@
 package cli
 
 import (
-	"context"
-	"errors"
-	"io"
+	"fmt"
+	"net"
 
 	"github.com/spf13/cobra"
+
+	"mailquorum/coordinator/page/pagerduty/pagerdutytest"
 )
 
-// StandInOptions are what `mailquorum pagerduty-standin` was asked for.
-type StandInOptions struct {
-	Listen string
-	Out    io.Writer
-}
-
-// runStandIn serves a stand-in for PagerDuty's Events API v2 until ctx ends.
-var runStandIn = func(context.Context, StandInOptions) error {
-	return errors.New("this build has no stand-in for PagerDuty")
-}
-
 func newStandIn() *cobra.Command {
-	var o StandInOptions
+	var listen string
 	cmd := &cobra.Command{
 		Use:    "pagerduty-standin",
 		Short:  "Answer like PagerDuty's Events API v2, and keep what came",
 		Hidden: true,
 		Args:   args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Out = cmd.OutOrStdout()
-			return runStandIn(cmd.Context(), o)
+			l, err := net.Listen("tcp", listen)
+			if err != nil {
+				return fmt.Errorf("listening: %w", err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "http://%s\n", l.Addr())
+			return pagerdutytest.Serve(cmd.Context(), l, &pagerdutytest.Server{})
 		},
 	}
-	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:9319", "`HOST:PORT` to listen on")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9319", "`HOST:PORT` to listen on")
 	return cmd
 }
