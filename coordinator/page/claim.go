@@ -77,7 +77,8 @@ func (m message) claim(coordinator string, raw []byte, now time.Time) store.Clai
 	}
 }
 
-// speak makes this coordinator's claim, on disk before it is gossiped.
+// speak makes this coordinator's claim: to the others at once, so that a slow
+// disk does not let the next one's turn come, and to disk before it returns.
 func (p *Pipeline) speak(c store.Claim) {
 	now := time.Now()
 	c.Coordinator, c.At, c.Seen = p.cfg.Self, now.UTC().Truncate(time.Millisecond), now
@@ -85,10 +86,10 @@ func (p *Pipeline) speak(c store.Claim) {
 		Key: c.Key, Action: string(c.Action), Round: uint8(c.Round), Destination: c.Destination,
 		State: c.State, Attempt: c.Attempt, Maybe: c.Maybe, At: now.UnixMilli(),
 	}))
+	p.cfg.Gossip(c.Raw)
 	if err := p.cfg.Store.Commit(store.Change{Claims: []store.Claim{c}}); err != nil {
 		p.cfg.Log.Warn("a claim is not on disk", "page", c.Key, "state", c.State.String(), "error", err)
 	}
-	p.cfg.Gossip(c.Raw)
 }
 
 // stateMax bounds what State returns, which keeps push/pull below 256 KiB.

@@ -101,12 +101,18 @@ func (s *Store) addJob(j Job) {
 }
 
 // Prune forgets final jobs created before the given time, and claims last heard
-// of before it, except those of keys that still have jobs.
+// of before it, except those of keys that still have jobs, or whose incident is
+// open or was closed since: a resolve months later must know who was paged.
 func (s *Store) Prune(before time.Time) {
 	s.mu.Lock()
 	keep := map[string]bool{}
+	for key, id := range s.keys {
+		if inc := s.incidents[id]; inc != nil && (inc.Closed.IsZero() || !inc.Closed.Before(before)) {
+			keep[key] = true
+		}
+	}
 	for id, j := range s.jobs {
-		if j.State != Waiting && j.Created.Before(before) {
+		if j.State != Waiting && j.Created.Before(before) && !keep[id.Key] {
 			delete(s.jobs, id)
 			s.mark(id)
 		} else {

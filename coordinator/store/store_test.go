@@ -329,13 +329,28 @@ func TestPruneForgetsWhatIsOver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.db")
 	s := open(t, path)
 	commit(t, s, Change{Jobs: []Job{trigger("old"), trigger("waits")}, Claims: []Claim{sent("old", Trigger, "c1"), sent("waits", Trigger, "c1")}})
-	s.UpdateJob(JobID{"old", Trigger, 0}, func(j *Job) { j.State = Done })
+	open1, closed2, closed3 := incidentOf(1), incidentOf(2), incidentOf(3)
+	closed2.Closed, closed3.Closed = t0.Add(-time.Minute), t0.Add(time.Hour)
+	for _, inc := range []*api.Incident{open1, closed2, closed3} {
+		commit(t, s, Change{Incident: inc, Jobs: []Job{trigger(inc.Key)}, Claims: []Claim{sent(inc.Key, Trigger, "c1")}})
+	}
+	for _, k := range []string{"old", open1.Key, closed2.Key, closed3.Key} {
+		s.UpdateJob(JobID{k, Trigger, 0}, func(j *Job) { j.State = Done })
+	}
 	s.Prune(t0.Add(time.Second))
 	shut(t, s)
 	s = open(t, path)
 	defer shut(t, s)
-	if jobs, claims := s.Jobs(true), s.Claims(""); len(jobs) != 1 || jobs[0].Key != "waits" || len(claims) != 1 || claims[0].Key != "waits" {
-		t.Errorf("jobs %v, claims %v", jobs, claims)
+	var jobs, claims []string
+	for _, j := range s.Jobs(true) {
+		jobs = append(jobs, j.Key)
+	}
+	for _, c := range s.Claims("") {
+		claims = append(claims, c.Key)
+	}
+	want := []string{open1.Key, closed3.Key, "waits"}
+	if diff := cmp.Diff([][]string{want, want}, [][]string{jobs, claims}); diff != "" {
+		t.Error(diff)
 	}
 }
 
