@@ -91,11 +91,12 @@ func (c *Coordinator) heardIncident(e report.Envelope, raw []byte) bool {
 	return true
 }
 
-// state is the newest of everything, for push/pull.
+// state is the newest of everything, for push/pull. The claims on pages come
+// before the incidents: who learns of an incident then knows whether it was paged.
 func (c *Coordinator) state() [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append(append(c.board.Raw(), c.shelf.Raw()...), c.pages.State()...)
+	return append(append(c.board.Raw(), c.pages.State()...), c.shelf.Raw()...)
 }
 
 func (c *Coordinator) wake() {

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (p *Pipeline) Receive(now time.Time, e report.Envelope, raw []byte) (news b
 	if err := m.check(p.cfg.Roster.Cluster); err != nil {
 		return false, err
 	}
-	c := m.claim(e.Node, raw, now)
+	c := m.claim(e.Node, bytes.Clone(raw), now)
 	if !p.cfg.Store.News(c) {
 		return false, nil // the cheap check first: most are repetitions
 	}
