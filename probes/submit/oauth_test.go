@@ -198,6 +198,29 @@ func TestARevokedTokenIsReplacedAtOnce(t *testing.T) {
 	})
 }
 
+// A server that takes no tokens has not refused ours.
+func TestATokenThatWasNotShownIsKept(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newOAuthSite(t)
+		s.cfg.Mechanism = MechanismXOAUTH2
+		time.Sleep(time.Hour)
+		for range 2 {
+			done, err := serve(s.net, s.ca, s.cfg.Address, []string{"tls", "S 220 scripted", "C EHLO eu-west.canary.test", "S 250-scripted\\r\\n250 AUTH PLAIN", "gone"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Send(t.Context(), s.cfg, message, nil); err == nil || err.(*probes.Error).Outcome != probes.AuthFailed {
+				t.Errorf("want auth_failed, got %v", err)
+			}
+			<-done
+			time.Sleep(10 * time.Minute)
+		}
+		if n := s.issued.Load(); n != 1 {
+			t.Errorf("%d tokens were asked for", n)
+		}
+	})
+}
+
 // Whatever becomes of the authorization server, it is never the provider's fault,
 // and the provider is not even dialled.
 func TestATokenThatCannotBeHadIsOurs(t *testing.T) {

@@ -37,9 +37,9 @@ type session struct {
 	broken     bool         // the dialogue is out of step: no QUIT
 }
 
-func newSession(cfg Config, token secret.Secret, progress func(probes.Timing)) *session {
-	s := &session{cfg: cfg, progress: progress, stage: probes.StageResolve, tap: tap.New(tap.SMTP), token: token}
-	s.tap.Hide(token.Reveal())
+func newSession(cfg Config, tok secret.Secret, progress func(probes.Timing)) *session {
+	s := &session{cfg: cfg, progress: progress, stage: probes.StageResolve, tap: tap.New(tap.SMTP), token: tok}
+	s.tap.Hide(tok.Reveal())
 	if pw := cfg.Password.Reveal(); pw != "" {
 		s.tap.Hide(pw, "\x00"+cfg.Username+"\x00"+pw)
 	}
@@ -175,8 +175,8 @@ func (s *session) data(message []byte) (probes.Reply, error) {
 	if err := s.wire.whole(nil); err != nil {
 		return probes.Reply{}, err
 	}
-	if code, msg, ok := positive(err); ok { // 251 and the like: the first digit counts, RFC 5321 section 4.2.1
-		return s.reply(code, msg), nil
+	if reply, ok := s.refusal(err); ok && reply.Code/100 == 2 { // the first digit counts, RFC 5321 section 4.2.1
+		return reply, nil
 	}
 	if err != nil {
 		return probes.Reply{}, err

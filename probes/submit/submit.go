@@ -63,8 +63,7 @@ func exchange(ctx context.Context, cfg Config, message []byte, progress func(pro
 		return nil, Result{}, err
 	}
 	s, res, err := attempt(ctx, cfg, tok, message, progress)
-	e := (*probes.Error)(nil)
-	if !errors.As(err, &e) || e.Outcome != probes.AuthFailed || cfg.Tokens == nil || !cfg.Tokens.Reject(tok) {
+	if cfg.Tokens == nil || !refusedLogin(err) || !cfg.Tokens.Reject(tok) {
 		return s, res, err
 	}
 	// The token was good so far: it may have been revoked, which the next one is not.
@@ -73,6 +72,12 @@ func exchange(ctx context.Context, cfg Config, message []byte, progress func(pro
 		return nil, res, err
 	}
 	return attempt(ctx, cfg, tok, message, progress)
+}
+
+// refusedLogin reports whether the server itself refused what we logged in with.
+func refusedLogin(err error) bool {
+	var e *probes.Error
+	return errors.As(err, &e) && e.Outcome == probes.AuthFailed && e.Reply.Code != 0
 }
 
 // attempt is one dialogue, from the dial to the final reply.

@@ -54,11 +54,12 @@ func TestTheCallersDeadlineIsATimeOut(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newSite(t)
 		s.p.SMTPHang(true)
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		whose := errors.New("the canary's budget is spent")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, whose)
 		defer cancel()
 		began := time.Now()
 		_, err := send(t, ctx, s.cfg)
-		if err == nil || err.Outcome != probes.Failed || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
+		if err == nil || err.Outcome != probes.Failed || !errors.Is(err, whose) || time.Since(began) != 3*time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})

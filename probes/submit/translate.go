@@ -64,17 +64,9 @@ func (s *session) refusal(err error) (probes.Reply, bool) {
 	return probes.Reply{}, false
 }
 
-// positive returns the reply in err when it is one of success after all.
-func positive(err error) (code int, msg string, ok bool) {
-	if e := (*smtp.SMTPError)(nil); errors.As(err, &e) && e.Code/100 == 2 {
-		return e.Code, e.Message, true
-	}
-	return 0, "", false
-}
-
 // verdict judges an error that is no reply.
 func (s *session) verdict(ctx context.Context, err error) (o probes.Outcome, temporary bool) {
-	ours := ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded)
+	ours := ctx.Err() != nil && ctx.Err() != context.DeadlineExceeded
 	var (
 		dns      *net.DNSError
 		op       *net.OpError
