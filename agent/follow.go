@@ -94,16 +94,19 @@ func (f *follower) sight(fl *flight, s collect.Sighting) news {
 // scanned takes a complete, successful look at a mailbox that began then, and
 // returns the canaries that it settled: those past their deadline when the look
 // began and not there. What was accepted is lost; what may never have been
-// accepted has failed.
+// accepted has failed; of what was never more than an intent nothing is known.
 func (f *follower) scanned(now, began time.Time, mailbox string) []*flight {
 	var out []*flight
 	for _, fl := range f.byID {
 		if fl.mailbox != mailbox || !fl.Outcome.Open() || began.Sub(fl.Sent) < f.deadline {
 			continue
 		}
-		if fl.Outcome == probes.Ambiguous {
+		switch {
+		case fl.Outcome == probes.Ambiguous && fl.Stage == probes.StageNone: // an intent, cut short by our own end
+			fl.settle(now, probes.Unknown, probes.StageNone)
+		case fl.Outcome == probes.Ambiguous:
 			fl.settle(now, probes.Failed, probes.StageData)
-		} else {
+		default:
 			fl.settle(now, probes.Lost, probes.StageTransit)
 		}
 		out = append(out, fl)

@@ -64,6 +64,7 @@ type history struct {
 	mem   []entry // what buf lies in
 	buf   []entry // the newest is last
 	size  int
+	gone  int // how many have left: the place of buf[0] among all
 	count [classes]int
 	first time.Duration // when the oldest pending canary was sent; meaningless when there is none
 }
@@ -83,15 +84,16 @@ func (h *history) find(id probes.ID) int {
 	return -1
 }
 
-// add puts e in its place. When the history is full, the oldest canary goes, and
-// is returned; that may be e itself.
-func (h *history) add(e entry) (gone entry, full bool) {
+// add puts e in its place, and returns that. When the history is full, the oldest
+// canary goes, and is returned; that may be e itself, whose place is then -1.
+func (h *history) add(e entry) (at int, gone entry, full bool) {
 	if full = len(h.buf) == h.size; full {
 		if before(&e, &h.buf[0]) {
-			return e, true
+			return -1, e, true
 		}
 		gone = h.buf[0]
 		h.buf = h.buf[1:]
+		h.gone++
 		h.count[gone.class]--
 	}
 	if len(h.buf) == cap(h.buf) {
@@ -106,7 +108,7 @@ func (h *history) add(e entry) (gone entry, full bool) {
 	if full && gone.class == pending || e.class == pending {
 		h.oldest()
 	}
-	return gone, full
+	return i, gone, full
 }
 
 // before is the order of sending; the order of two of the same instant is

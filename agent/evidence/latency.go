@@ -26,6 +26,8 @@ type latencies struct {
 	fresh  int     // samples since the table was made
 	slow   float64 // moving mean of log(latency / median)
 
+	slowness float64 // how many times slower than usual the provider is in this hour: 1 to slowest
+
 	first float64 // age of the table's first point, in seconds
 	step  float64 // between its points, in log age
 	prior float64 // median latency assumed before any is learned, in seconds
@@ -41,6 +43,7 @@ func newLatencies(p *Params) *latencies {
 		panic("evidence: " + err.Error()) // constant accuracy
 	}
 	l.sketch = sk
+	l.slower(0)
 	l.tabulate()
 	return l
 }
@@ -61,13 +64,12 @@ func (l *latencies) feel(latency float64) {
 		return
 	}
 	x := min(math.Log(2*slowest), max(-math.Log(2*slowest), math.Log(latency/l.median)))
-	l.slow += slowWeight * (x - l.slow)
+	l.slower(l.slow + slowWeight*(x-l.slow))
 }
 
-// slowness is how many times slower than usual the provider is in this hour: 1 to
-// slowest.
-func (l *latencies) slowness() float64 {
-	return math.Exp(min(math.Log(slowest), max(0, l.slow-slowBias)))
+func (l *latencies) slower(x float64) {
+	l.slow = x
+	l.slowness = math.Exp(min(math.Log(slowest), max(0, x-slowBias)))
 }
 
 // tabulate lets old samples fade and makes the table of the survival function.

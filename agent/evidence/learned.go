@@ -77,7 +77,7 @@ func (r *Route) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("reading what a route has learned about latency: %w", err)
 		}
 	}
-	lat.slow = l.Slowness
+	lat.slower(l.Slowness)
 	lat.tabulate()
 	r.lat, r.rate = lat, failures{bad: l.Bad, all: l.All}
 	r.remodel()

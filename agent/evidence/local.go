@@ -175,3 +175,7 @@ func unreachable(s probes.Stage) bool {
 func abstain(v vote.Vote, why vote.Reason, since time.Time) vote.Vote {
 	return vote.Vote{Opinion: vote.Abstain, Reason: why, Since: since, Weight: v.Weight}
 }
+
+// Doubtful reports whether the controls fail, or have not yet passed for Control:
+// a reason not to have the others probe.
+func (l *Local) Doubtful(now time.Time) bool { return l.rounds && l.doubt(l.at(now)) }

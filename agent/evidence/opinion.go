@@ -140,7 +140,7 @@ func (r *Route) Suspicious(now time.Time) bool {
 			if e.class == arrived || e.class == junked {
 				break
 			}
-			if e.class == pending && !e.excused && (seen-e.at).Seconds() > r.lat.p99*r.lat.slowness() {
+			if e.class == pending && !e.excused && (seen-e.at).Seconds() > r.lat.p99*r.lat.slowness {
 				return true
 			}
 		}
@@ -152,5 +152,6 @@ func (r *Route) Suspicious(now time.Time) bool {
 	return o.w >= suspectAt && o.newest >= 0 && n-o.known <= 2*r.p.Interval
 }
 
-// suspectAt is W at which others are asked to probe: one failure is enough.
-const suspectAt = 3.5
+// suspectAt is W at which others are asked to probe: one failure is enough, a
+// failure and a success after it is not.
+const suspectAt = 3.6

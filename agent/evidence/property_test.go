@@ -314,7 +314,7 @@ func TestLearnedRoundTrip(t *testing.T) {
 				t.Fatalf("survival to %.2f s: %.4f before, %.4f after", age, x, y)
 			}
 		}
-		if d.r.lat.slowness() != back.lat.slowness() || d.r.models[outage].p0 != back.models[outage].p0 {
+		if d.r.lat.slowness != back.lat.slowness || d.r.models[outage].p0 != back.models[outage].p0 {
 			t.Fatal("slowness or p0 changed")
 		}
 	})
@@ -328,5 +328,22 @@ func TestHostileLearnedState(t *testing.T) {
 		b[i] = byte(rapid.IntRange(32, 126).Draw(t, "byte"))
 		_ = json.Unmarshal(b, r) // any error, no panic
 		r.Vote(zero.Add(time.Hour))
+	})
+}
+
+func TestCheckpointsChangeNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := NewRoute(drawLegal(t), zero)
+		play(r, zero, drawEvents(t, 200), func(now time.Time) {
+			n := r.at(now)
+			r.Vote(now)
+			for q := range questions {
+				got := r.weigh(n, q)
+				r.rewrite(-1)
+				if want := r.weigh(n, q); got != want {
+					t.Fatalf("question %d: resumed %+v, from the start %+v", q, got, want)
+				}
+			}
+		})
 	})
 }

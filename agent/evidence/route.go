@@ -25,10 +25,11 @@ type Route struct {
 	epoch  time.Time
 	models [questions]model
 
-	past  history
-	base  [questions]cusum // over what is older than past
-	down  [questions]bool  // said so last: it takes more to say up again
-	slows int              // slow canaries in past
+	past   history
+	base   [questions]cusum // over what is older than past
+	checks [questions]checkpoint
+	down   [questions]bool // said so last: it takes more to say up again
+	slows  int             // slow canaries in past
 
 	lat  *latencies
 	rate failures
@@ -72,6 +73,7 @@ func (r *Route) remodel() {
 	for q := range questions {
 		r.models[q] = newModel(&r.p, p0, r.p.P1)
 	}
+	r.rewrite(-1)
 	r.models[degraded] = newModel(&r.p, slowP0, slowP1)
 }
 
@@ -99,8 +101,12 @@ func (r *Route) Accepted(now time.Time, id probes.ID, sent time.Time) {
 func (r *Route) insert(e entry) {
 	r.newest = max(r.newest, e.at)
 	e.excused = e.class != arrived && e.class != junked && r.excusedSince && e.at >= r.excuse[0] && e.at <= r.excuse[1]
-	if gone, full := r.past.add(e); full {
+	at, gone, full := r.past.add(e)
+	if full {
 		r.retire(&gone)
+	}
+	if at >= 0 {
+		r.rewrite(at)
 	}
 	if e.slow {
 		r.slows++
@@ -147,6 +153,7 @@ func (r *Route) Observe(now time.Time, o Observation) {
 	}
 	e.at, e.class = old.at, old.class
 	e.excused = old.excused && c != arrived && c != junked
+	r.rewrite(i)
 	*old = e
 	r.past.change(i, c)
 }
@@ -202,6 +209,7 @@ func (r *Route) Excuse(now time.Time) {
 	for i := range r.past.buf {
 		if e := &r.past.buf[i]; e.at >= r.excuse[0] && e.at <= to && e.class != arrived && e.class != junked {
 			e.excused = true
+			r.rewrite(i)
 		}
 	}
 }

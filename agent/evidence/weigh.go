@@ -47,10 +47,10 @@ type result struct {
 // weigh continues the question's CUSUM of canaries older than the history over
 // those in the history, as known and as old as they are at now.
 func (r *Route) weigh(now time.Duration, q question) result {
-	res := result{cusum: r.base[q], newest: -1}
 	if r.quiet(now, q) {
-		return res
+		return result{cusum: r.base[q], newest: -1}
 	}
+	from, res := r.resume(q)
 	var (
 		m     = &r.models[q]
 		seen  = r.seeing(now)
@@ -59,10 +59,15 @@ func (r *Route) weigh(now time.Duration, q question) result {
 		limit = r.droughtAge()
 		count = q == outage && !r.p.without(Overdue)
 	)
-	for i := range r.past.buf {
+	settled := true
+	for i := from; i < len(r.past.buf); i++ {
 		e := &r.past.buf[i]
 		switch {
 		case e.class == pending:
+			if settled {
+				settled = false
+				r.settle(q, i, res)
+			}
 			if e.excused {
 				continue
 			}
@@ -96,10 +101,50 @@ func (r *Route) weigh(now time.Duration, q question) result {
 			dry = 0
 		}
 	}
+	if settled {
+		r.settle(q, len(r.past.buf), res)
+	}
 	if q == outage && dry >= 2 && !r.p.without(Drought) && (seen-res.dry).Seconds() >= limit {
 		res.drought, res.known = true, seen
 	}
 	return res
+}
+
+// checkpoint is the weighing of all canaries before a place none of which is
+// pending: it changes only when the past does.
+type checkpoint struct {
+	result
+	place int // among all canaries ever
+}
+
+// resume returns where to go on weighing, and the result so far.
+func (r *Route) resume(q question) (int, result) {
+	c := &r.checks[q]
+	from := c.place - r.past.gone
+	if from < 0 || from > len(r.past.buf) {
+		return 0, result{cusum: r.base[q], newest: -1}
+	}
+	res := c.result
+	if res.newest -= r.past.gone; res.newest < 0 {
+		res.newest = -1
+	}
+	return from, res
+}
+
+func (r *Route) settle(q question, i int, res result) {
+	if res.newest >= 0 {
+		res.newest += r.past.gone
+	}
+	r.checks[q] = checkpoint{res, r.past.gone + i}
+}
+
+// rewrite says that the canary at i, or all after it, are not what they were.
+func (r *Route) rewrite(i int) {
+	for q := range r.checks {
+		if r.checks[q].place > r.past.gone+i {
+			r.checks[q].place = -1
+		}
+	}
 }
 
 // overdueFrom is the survival probability below which a missing canary is late
@@ -143,7 +188,7 @@ func (r *Route) scale() float64 {
 		f = safety
 	}
 	if !r.p.without(Adaptation) {
-		f *= r.lat.slowness()
+		f *= r.lat.slowness
 	}
 	return f
 }
@@ -193,4 +238,20 @@ func reasonOf(o probes.Outcome, s probes.Stage) vote.Reason {
 		return vote.Refused
 	}
 	return vote.None
+}
+
+// Calm reports whether the passing of time alone can change nothing: no missing
+// canary is older than Stirs, and there is no suspicion.
+func (r *Route) Calm(now time.Time) bool {
+	n := r.at(now)
+	if r.read.full.w > 0 || r.down[outage] || r.down[login] ||
+		r.past.count[pending] > 0 && r.seeing(n)-r.past.first >= r.Stirs() {
+		return false
+	}
+	return r.quiet(n, outage) && r.quiet(n, login) || r.weigh(n, outage).w < suspectAt && r.weigh(n, login).w < suspectAt
+}
+
+// Stirs is the age at which a missing canary begins to be looked at.
+func (r *Route) Stirs() time.Duration {
+	return time.Duration(1e9 * min(r.lat.median*r.scale(), r.droughtAge()))
 }

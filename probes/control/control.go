@@ -17,7 +17,7 @@ type Kind string
 // The kinds of check.
 const (
 	TLS   Kind = "tls"   // TCP and a verified TLS handshake with host:port
-	HTTPS Kind = "https" // GET of a URL answers 200 or 204
+	HTTPS Kind = "https" // GET of a URL, over verified TLS, answers with a status below 500
 	DNS   Kind = "dns"   // host:port of a resolver answers for the root name servers
 )
 
@@ -96,8 +96,8 @@ func (c Checker) https(ctx context.Context, url string) error {
 		return err
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("status %s", resp.Status) // a captive portal redirects
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return fmt.Errorf("status %s", resp.Status)
 	}
 	return nil
 }
