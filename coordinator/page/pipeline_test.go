@@ -328,6 +328,24 @@ func TestAttemptThatNobodySawTheEndOf(t *testing.T) {
 	})
 }
 
+// The routing key is revoked while an alert is open: its resolve is given up
+// after a day, and until then tried about once a minute.
+func TestRefusedResolveIsGivenUp(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.decide(key(1), true)
+		sleep(time.Minute)
+		w.pd.SetFault(pagerdutytest.Fault{Status: http.StatusBadRequest})
+		w.decide(key(1), false)
+		sleep(25 * time.Hour)
+		if tries := len(w.calls(store.Resolve, false)); tries < 1000 || tries > 5000 {
+			t.Errorf("%d attempts", tries)
+		}
+		for _, n := range w.nodes {
+			want(t, "waiting jobs of "+n.name, len(n.store.Jobs(false)), 0)
+		}
+	})
+}
+
 func TestReturningCoordinatorKnowsThatItWasPaged(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		first := w.ranked(key(1))[0]
