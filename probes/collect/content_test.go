@@ -223,3 +223,129 @@ func TestJunkRank(t *testing.T) {
 		t.Errorf("a folder that cannot be selected ranks %d", r)
 	}
 }
+
+// A message that our parser dies of is found and left out; the others are read.
+func TestDeadlyMessage(t *testing.T) {
+	inScript(t, func(s *script) {
+		s.serve(func(tag, name, line string) bool {
+			switch {
+			case name == "SELECT":
+				s.say("* 100 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 101] x\r\n%s OK done", tag)
+			case name == "UID FETCH":
+				for uid := imap.UID(1); uid <= 100; uid++ {
+					if !within(strings.Fields(line)[3], uid) {
+						continue
+					}
+					switch {
+					case strings.HasSuffix(line, " (UID)"):
+						s.say("* %d FETCH (UID %d)", uid, uid)
+					case uid == 38 || uid == 77:
+						s.say("* %d FETCH (UID %d X-ODD (1 2))", uid, uid)
+					default:
+						s.say("* %d FETCH (UID %d BODY[HEADER]<0> {4}\r\na:b\n)", uid, uid)
+					}
+				}
+				s.say("%s OK done", tag)
+			default:
+				return false
+			}
+			return true
+		})
+	}, func(w *world) {
+		w.start(nil)
+		w.after(15 * time.Minute)
+		seen := map[uint32]int{}
+		for _, s := range w.sightings() {
+			seen[s.UID]++
+		}
+		for uid := uint32(1); uid <= 100; uid++ {
+			if want := map[bool]int{true: 1}[uid != 38 && uid != 77]; seen[uid] != want {
+				t.Errorf("message %d was seen %d times", uid, seen[uid])
+			}
+		}
+		for _, o := range w.outcomes() {
+			if o != probes.Unknown {
+				t.Errorf("a failure of our parser is %v", o)
+			}
+		}
+		if n := len(w.outcomes()); w.scanCount() == 0 || n > 20 {
+			t.Errorf("%d scans, %d failures", w.scanCount(), n)
+		}
+	})
+}
+
+// A junk folder that we found and that is gone: no scan is called complete until
+// it was looked for again.
+func TestJunkGone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start(nil)
+		w.after(time.Minute)
+		if err := w.p.Recreate("agent1", "Junk"); err != nil {
+			t.Fatal(err)
+		}
+		w.put("Junk", canary(ours, 1))
+		w.box.Scan()
+		w.after(time.Second)
+		w.wantOwn(1)
+		if r := w.told(); len(r) != 1 || !strings.HasPrefix(r[0], "Junk: UIDVALIDITY") {
+			t.Errorf("resets: %q", r)
+		}
+	})
+	gone := false
+	inScript(t, func(s *script) {
+		s.serve(func(tag, name, line string) bool {
+			switch {
+			case name == "LIST" && !gone:
+				s.say("* LIST () \"/\" Spam\r\n%s OK done", tag)
+			case name == "SELECT" && gone && strings.Contains(line, "Spam"):
+				s.say("%s NO [NONEXISTENT] it was here", tag)
+			default:
+				return false
+			}
+			return true
+		})
+	}, func(w *world) {
+		w.start(nil)
+		scans := w.scanCount()
+		gone = true
+		w.box.Scan()
+		w.after(100 * time.Millisecond)
+		if w.scanCount() != scans {
+			t.Error("a scan without the junk folder")
+		}
+		w.wantFailures(probes.Unknown)
+		w.after(10 * time.Second)
+		if w.scanCount() == scans {
+			t.Error("no scan any more")
+		}
+	})
+}
+
+// What another session does to a message may be told in between, and go-imap
+// takes it for the answer: the answer itself is then asked for again.
+func TestFlagsInBetween(t *testing.T) {
+	fetches := 0
+	inScript(t, func(s *script) {
+		s.serve(func(tag, name, line string) bool {
+			switch {
+			case name == "SELECT":
+				s.say("* 1 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 2] x\r\n%s OK done", tag)
+			case name == "UID FETCH" && strings.HasSuffix(line, " (UID)"):
+				s.say("* 1 FETCH (UID 1)\r\n%s OK done", tag)
+			case name == "UID FETCH":
+				if fetches++; fetches == 1 {
+					s.say("* 1 FETCH (UID 1 FLAGS (\\Seen))")
+				}
+				raw := canary(ours, 1)
+				s.say("* 1 FETCH (UID 1 BODY[HEADER]<0> {%d}\r\n%s)\r\n%s OK done", len(raw), raw, tag)
+			default:
+				return false
+			}
+			return true
+		})
+	}, func(w *world) {
+		w.start(nil)
+		w.wantOwn(1)
+		w.wantFailures()
+	})
+}

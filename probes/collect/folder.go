@@ -22,6 +22,9 @@ type folder struct {
 	foreign  bool     // it held mail that is no canary of anybody
 	doomed   []doomed // own canaries, oldest first
 	session  *session // that last looked at it
+
+	deadly []imap.UID // being read when our parser died
+	closed bool       // our parser died of the text of a message: headers must do
 }
 
 // reset forgets what was known of the folder's messages.

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -19,22 +20,17 @@ func (s *session) findJunk() error {
 		return nil
 	}
 	m.list = false // a list that our parser dies of would keep us from ever reading
-	var opts *imap.ListOptions
-	if s.caps.Has(imap.CapSpecialUse) && s.caps.Has(imap.CapListExtended) {
-		opts = &imap.ListOptions{ReturnSpecialUse: true}
-	}
 	var name string
-	best := len(usualJunk)
-	err := s.do("list", guard.IMAPFetch, func() error {
-		cmd := s.client.List("", "*", opts)
-		for d := cmd.Next(); d != nil; d = cmd.Next() {
-			if r := junkRank(d); r < best {
-				name, best = d.Mailbox, r
-			}
-		}
-		return cmd.Close()
-	})
+	var err error
+	if s.caps.Has(imap.CapSpecialUse) && s.caps.Has(imap.CapListExtended) {
+		name, err = s.listJunk(&imap.ListOptions{ReturnSpecialUse: true})
+	}
+	var f *failure
+	if name == "" && (err == nil || errors.As(err, &f) && f.refused) {
+		name, err = s.listJunk(nil) // many a server marks \Junk there too
+	}
 	if err != nil {
+		m.cfg.Log.Warn("the list of folders cannot be read: no junk folder is watched unless you name it", "err", err)
 		return err
 	}
 	m.list = true // it works: look again with the next connection if there was none
@@ -48,6 +44,21 @@ func (s *session) findJunk() error {
 	m.junk = &folder{name: name, junk: true, found: true}
 	m.cfg.Log.Info("junk folder found", "folder", probes.Clean(name))
 	return nil
+}
+
+// listJunk returns the best candidate, if any.
+func (s *session) listJunk(opts *imap.ListOptions) (name string, err error) {
+	best := len(usualJunk)
+	err = s.do("list", guard.IMAPFetch, func() error {
+		cmd := s.client.List("", "*", opts)
+		for d := cmd.Next(); d != nil; d = cmd.Next() {
+			if r := junkRank(d); r < best {
+				name, best = d.Mailbox, r
+			}
+		}
+		return cmd.Close()
+	})
+	return name, err
 }
 
 // junkRank orders candidates: smaller is better, len(usualJunk) is none.

@@ -48,7 +48,8 @@ func (s *session) enter(ctx context.Context, f *folder) error {
 }
 
 // enterJunk looks at the junk folder, if there is one. One that we found and that
-// is gone is looked for again with the next connection.
+// cannot be selected is looked for again with the next connection: a scan that
+// leaves it out would not be complete.
 func (s *session) enterJunk(ctx context.Context) error {
 	junk := s.m.junk
 	if junk == nil {
@@ -58,8 +59,6 @@ func (s *session) enterJunk(ctx context.Context) error {
 	var f *failure
 	if junk.found && errors.As(err, &f) && f.refused {
 		s.m.junk = nil
-		s.m.cfg.Log.Warn("the junk folder is gone", "err", f)
-		return nil
 	}
 	return err
 }

@@ -32,7 +32,9 @@ type world struct {
 	box  *Mailbox
 	stop context.CancelFunc
 	done chan error
-	log  strings.Builder
+	log  strings.Builder // what logger wrote; read it after end
+
+	logger *slog.Logger
 
 	mu     sync.Mutex
 	seen   []Sighting
@@ -41,12 +43,18 @@ type world struct {
 	resets []string
 }
 
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, net: mailtest.NewNetwork()}
+	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
+	return w
+}
+
 // inWorld runs a test in virtual time with a provider.
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: mailtest.NewNetwork()}
+		w := newWorld(t)
 		p, err := mailtest.StartProvider(mailtest.ProviderConfig{
 			Listen: w.net.Listen, IMAPS: host + ":993", IMAP: host + ":143", IdleDelay: 500 * time.Millisecond,
 			Users: []mailtest.User{{Name: "agent1", Password: "secret-1"}, {Name: "agent2", Password: "secret-2"}},
@@ -70,7 +78,7 @@ func inScript(t *testing.T, serve func(*script), test func(w *world)) {
 	t.Helper()
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, net: mailtest.NewNetwork()}
+		w := newWorld(t)
 		l, err := w.net.Listen(host + ":143")
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +102,7 @@ func inScript(t *testing.T, serve func(*script), test func(w *world)) {
 
 func (w *world) config() Config {
 	cfg := Config{Name: "box", Address: host + ":993", Username: "agent1", Password: secret.New("secret-1"),
-		Dial: w.net.Dial("agent.test"), Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+		Dial: w.net.Dial("agent.test"), Log: w.logger}
 	if w.p != nil {
 		cfg.TLSConfig = &tls.Config{RootCAs: w.p.CA()}
 	} else {
