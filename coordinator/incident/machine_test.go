@@ -377,6 +377,25 @@ func TestUnproven(t *testing.T) {
 	}
 }
 
+// TestLongOnset: an outage of which the votes say that it began nearly Linger ago
+// opens, however short Reopen is. With a Reopen of a third of that it once did
+// not open before Linger was over.
+func TestLongOnset(t *testing.T) {
+	r := three()
+	r.Timing.Reopen = time.Second
+	w := newWorld(r, first)
+	began := w.Now
+	w.Now = began.Add(r.Timing.Linger - 4*time.Second)
+	for range 3 {
+		w.Round(time.Second, func(roster.Node) []report.Vote {
+			return []report.Vote{{Opinion: vote.Down, Epoch: 1, Since: began.Unix()}}
+		})
+	}
+	if n := w.step(first); len(n) != 1 || n[0].Kind != NoticeOpened || n[0].Onset.Unix() != began.Unix() {
+		t.Errorf("%v, onset %v of %v: %v", kinds(n), w.machines[first].Record().OnsetTime(), began, w.machines[first].Unproven())
+	}
+}
+
 // TestEpisodesAreNumberedAlike: coordinators that see a blindness begin at about
 // the same time give it the same key, without any proof; one that lies about the
 // number cannot page or hush.

@@ -147,8 +147,9 @@ func (r Record) Verify(ro *roster.Roster) error {
 	if err := r.Down.Verify(ro, q, r.Subject.Service(), r.Opened, vote.Down); err != nil {
 		return fail("opened(%d): %w", r.Opened, err)
 	}
-	spoken, span := r.Down.Spoken(), ro.Timing.WithDefaults().Reopen
-	if r.OnsetTime().Before(spoken.Add(-3*span)) || r.OnsetTime().After(spoken.Add(span)) {
+	// The onset is in whole seconds, and honestly at most Linger before the votes.
+	spoken, t := r.Down.Spoken(), ro.Timing.WithDefaults()
+	if r.OnsetTime().Before(spoken.Add(-max(3*t.Reopen, t.Linger+time.Second))) || r.OnsetTime().After(spoken.Add(t.Reopen)) {
 		return fail("onset %v, votes of %v", r.OnsetTime(), spoken)
 	}
 	if r.Open() {
