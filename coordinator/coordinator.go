@@ -57,6 +57,8 @@ type Coordinator struct {
 	dirty   chan struct{} // capacity 1: something was heard
 	heard   chan incident.Record
 
+	unproven map[incident.Subject]unproven // owned by the deciding loop
+
 	mu       sync.Mutex
 	board    *report.Board
 	shelf    *report.Shelf
@@ -84,7 +86,7 @@ func New(cfg Config) (*Coordinator, error) {
 		log: cfg.Log.With("node", cfg.Node), dirty: make(chan struct{}, 1), heard: make(chan incident.Record, 64),
 		board: report.NewBoard(cfg.Roster, cfg.Node), shelf: report.NewShelf(),
 		machines: map[incident.Subject]*incident.Machine{}, verdicts: map[incident.Subject]verdict.Verdict{},
-		since: map[string]lit{},
+		since: map[string]lit{}, unproven: map[incident.Subject]unproven{},
 	}
 	for _, s := range cfg.Roster.Services {
 		for _, q := range questions {

@@ -53,8 +53,9 @@ func (c *Coordinator) decide(now time.Time, q report.Question, service string) {
 	notices := m.Step(now, v)
 	c.note(now, q, v, m.State())
 	change := c.save(m)
-	after := m.Record()
+	after, missing := m.Record(), m.Unproven()
 	c.mu.Unlock()
+	c.doubt(now, subject, missing)
 	c.act(subject, notices, change)
 	c.count(subject, v)
 	if changed(before, after) {
