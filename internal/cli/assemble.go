@@ -23,7 +23,7 @@ func routes(a *config.Agent) []agent.Route {
 		s := r.Submit
 		out = append(out, agent.Route{Name: r.Name, Service: r.Service, To: r.To, Mailbox: r.Mailbox, Submit: submit.Config{
 			Address: s.Address, TLS: submit.TLSMode(s.TLS), TLSConfig: s.TLSConfig, Username: s.Username, Password: s.Password.Secret,
-			Mechanism: string(s.Mechanism), AllowPlainAuth: s.AllowPlainAuth || s.TLS == config.Plain, From: s.From, To: r.To, Hello: s.Hello,
+			Mechanism: string(s.Mechanism), AllowPlainAuth: s.AllowPlainAuth || s.TLS == config.Plain && config.Loopback(s.Address), From: s.From, To: r.To, Hello: s.Hello,
 			Timeout: s.Timeout}})
 	}
 	return out

@@ -99,6 +99,13 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
+// Loopback reports whether the host of a host:port is this one: there a
+// password may travel without TLS unasked.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopback(host)
+}
+
 // mailAddress checks a bare mail address.
 func (d *document) mailAddress(path, address string) {
 	if address == "" {
