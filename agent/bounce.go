@@ -6,31 +6,43 @@ import (
 )
 
 // bounced takes a non-delivery report. It counts when it names, by tag, a canary
-// of this agent's own that is still awaited; the mail itself is a stranger's and
-// stays where it is.
-func (a *Agent) bounced(s collect.Sighting) {
+// of this agent's own of which no better is known; a stranger's report stays
+// where it is. It answers true, and the report may be deleted as a canary would
+// be, when the tag is our own and the outcome is on disk.
+func (a *Agent) bounced(mailbox string, s collect.Sighting) bool {
 	id, own := a.recognise(s.DSN.Tags)
-	if !own || !s.DSN.Failed() {
-		return
+	if !own {
+		if len(s.DSN.Tags) > 0 {
+			a.metrics.foreign(mailbox)
+		}
+		return false
+	}
+	if !s.DSN.Failed() {
+		return true // a delay, or a success: says nothing that we do not measure
+	}
+	fl, known := a.followed(mailbox, id)
+	if fl == nil {
+		return known
 	}
 	a.mu.Lock()
-	fl := a.follow.byID[id]
-	if fl == nil || !fl.bounce(s) {
+	if !fl.bounce(s) {
 		a.mu.Unlock()
-		return
+		return true
 	}
 	r, c := a.route(fl.Route), fl.Canary
 	a.observe(s.At, r, c)
 	a.mu.Unlock()
 	a.log.Info("canary bounced", "route", r.Name, "canary", c.ID.String(), "reply", c.Reply.String(), "reporter", s.DSN.Reporter)
-	a.save(c)
+	saved := a.save(c)
 	a.finish(r, c)
 	a.urge()
+	return saved
 }
 
-// bounce settles a canary that is still awaited. It reports whether it was.
+// bounce settles a canary that is still awaited, or of which nothing was seen. It
+// reports whether it did.
 func (fl *flight) bounce(s collect.Sighting) bool {
-	if !fl.Outcome.Open() {
+	if !fl.Outcome.Open() && fl.Outcome != probes.Lost && fl.Outcome != probes.Unknown {
 		return false
 	}
 	fl.Reply = s.DSN.Reply

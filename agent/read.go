@@ -22,8 +22,7 @@ func (a *Agent) handler(mailbox string) collect.Handler {
 // the tag is this agent's own and the outcome is on disk.
 func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 	if s.DSN != nil {
-		a.bounced(s)
-		return false
+		return a.bounced(mailbox, s)
 	}
 	id, own := a.recognise(s.Tags)
 	if !own {
@@ -32,23 +31,9 @@ func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 		}
 		return false
 	}
-	a.mu.Lock()
-	fl := a.follow.byID[id]
-	a.mu.Unlock()
+	fl, known := a.followed(mailbox, id)
 	if fl == nil {
-		c, ok, err := a.cfg.Journal.Canary(id)
-		if err != nil {
-			a.log.Error("a canary cannot be looked up", "canary", id.String(), "err", err)
-			return false
-		}
-		r := a.route(c.Route)
-		if !ok || r == nil {
-			a.metrics.unknown(mailbox) // a mail never creates a row
-			return true
-		}
-		a.mu.Lock()
-		fl = a.follow.add(c, r.Mailbox)
-		a.mu.Unlock()
+		return known
 	}
 	r := a.route(fl.Route)
 
@@ -74,6 +59,31 @@ func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 		return a.save(c)
 	}
 	return true
+}
+
+// followed returns the canary of a genuine tag, from the journal if need be. Where
+// there is none, mayGo says whether its mail may be deleted all the same: a mail
+// never creates a row.
+func (a *Agent) followed(mailbox string, id probes.ID) (fl *flight, mayGo bool) {
+	a.mu.Lock()
+	fl = a.follow.byID[id]
+	a.mu.Unlock()
+	if fl != nil {
+		return fl, true
+	}
+	c, ok, err := a.cfg.Journal.Canary(id)
+	if err != nil {
+		a.log.Error("a canary cannot be looked up", "canary", id.String(), "err", err)
+		return nil, false
+	}
+	r := a.route(c.Route)
+	if !ok || r == nil {
+		a.metrics.unknown(mailbox)
+		return nil, true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.follow.add(c, r.Mailbox), true
 }
 
 // recognise returns the canary of the first tag that this agent's key made.
