@@ -159,7 +159,7 @@ func (s *session) classify(op string, err error) *failure {
 		f.refused = e.Type == imap.StatusResponseTypeNo || e.Type == imap.StatusResponseTypeBad
 		return f
 	}
-	ended, words := s.wire.story()
+	words, ended := s.wire.story()
 	switch {
 	case hostile(ended):
 		return unknown(op, ended, hintHostile)

@@ -61,9 +61,9 @@ func (w *wire) Close() error {
 	return w.Conn.Close()
 }
 
-// story returns how the connection ended, nil while it is well, and the text of a
-// BYE if that was the last that the server said.
-func (w *wire) story() (ended error, bye string) {
+// story returns the text of a BYE if that was the last that the server said, and
+// how the connection ended, nil while it is well.
+func (w *wire) story() (bye string, ended error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	line := bytes.TrimRight(w.tail, "\r\n")
@@ -71,7 +71,7 @@ func (w *wire) story() (ended error, bye string) {
 	if len(line) > 5 && bytes.EqualFold(line[:5], []byte("* BYE")) {
 		bye = probes.Clean(string(bytes.TrimSpace(line[5:])))
 	}
-	return w.guard.Explain(w.ended), bye
+	return bye, w.guard.Explain(w.ended)
 }
 
 // hostile reports whether err is the guard's judgement of what a server sent.
