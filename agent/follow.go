@@ -76,6 +76,7 @@ func (f *follower) sight(fl *flight, s collect.Sighting) news {
 	}
 	fl.Seen, fl.Folder = s.At, s.Folder
 	fl.Hops = probes.ParseHops(s.Header)
+	fl.Auth, _ = probes.ParseAuthResults(s.Header, "")
 	fl.Latency = s.At.Sub(fl.Sent)
 	if !fl.Accepted.IsZero() {
 		fl.Transit = max(0, s.At.Sub(fl.Accepted))

@@ -69,6 +69,10 @@ func (m *agentMetrics) route(a *Agent, r *route) {
 	m.Histogram("mailquorum_canary_transit_seconds", r.Name, r.Service)
 	m.Counter("mailquorum_canary_duplicates_total", r.Name)
 	m.Counter("mailquorum_canary_altered_total", r.Name)
+	for _, method := range []string{"spf", "dkim", "dmarc"} { // other results appear with the first of them
+		m.Counter("mailquorum_authentication_results_total", r.Name, method, "pass")
+		m.Counter("mailquorum_authentication_results_total", r.Name, method, "fail")
+	}
 	m.expiry[r.Name] = m.Gauge("mailquorum_submission_certificate_expiry_timestamp_seconds", r.Name)
 	m.GaugeFunc("mailquorum_canaries_pending", func() float64 {
 		a.mu.Lock()
@@ -148,6 +152,11 @@ func (m *agentMetrics) settled(r *route, c probes.Canary) {
 	if c.Outcome.Arrived() && !c.Confirm {
 		m.Histogram("mailquorum_canary_latency_seconds", r.Name, r.Service).Update(c.Latency.Seconds())
 		m.Histogram("mailquorum_canary_transit_seconds", r.Name, r.Service).Update(c.Transit.Seconds())
+	}
+	if c.Outcome.Arrived() {
+		c.Auth.Each(func(method, result string) {
+			m.Counter("mailquorum_authentication_results_total", r.Name, method, result).Inc()
+		})
 	}
 	if !c.Outcome.Arrived() && c.Stage != probes.StageNone {
 		m.Counter("mailquorum_stage_failures_total", r.Name, c.Stage.String()).Inc()

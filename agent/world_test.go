@@ -187,4 +187,3 @@ func (w *world) inbox() int {
 	}
 	return n
 }
-

@@ -1,6 +1,9 @@
 package probes
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // AuthResults is what the receiving provider found of SPF, DKIM and DMARC
 // (RFC 8601). It explains why a canary was junked, and never decides anything.
@@ -11,14 +14,25 @@ type AuthResults struct {
 	DMARC  string `json:"dmarc,omitempty"`
 }
 
+// AuthWords are the results that an AuthResults can hold: those of RFC 8601 section
+// 2.7, and "other" for whatever else a provider invents.
+func AuthWords() []string { return slices.Clone(authWords[:]) }
+
+var authWords = [...]string{"none", "pass", "fail", "policy", "neutral", "temperror", "permerror", "hardfail", "softfail", "other"}
+
+// Each calls f with each method of which something was said, in a fixed order.
+func (a AuthResults) Each(f func(method, result string)) {
+	for _, p := range [][2]string{{"spf", a.SPF}, {"dkim", a.DKIM}, {"dmarc", a.DMARC}} {
+		if p[1] != "" {
+			f(p[0], p[1])
+		}
+	}
+}
+
 // String is the results on one line, "spf=pass dkim=fail dmarc=none".
 func (a AuthResults) String() string {
 	var parts []string
-	for _, p := range [][2]string{{"spf", a.SPF}, {"dkim", a.DKIM}, {"dmarc", a.DMARC}} {
-		if p[1] != "" {
-			parts = append(parts, p[0]+"="+p[1])
-		}
-	}
+	a.Each(func(method, result string) { parts = append(parts, method+"="+result) })
 	return strings.Join(parts, " ")
 }
 
@@ -88,9 +102,7 @@ func methodResult(s string) (method, result string, ok bool) {
 	if len(words) == 0 || strings.ContainsAny(method, " \t") {
 		return "", "", false
 	}
-	switch result = strings.ToLower(words[0]); result {
-	case "none", "pass", "fail", "policy", "neutral", "temperror", "permerror", "hardfail", "softfail":
-	default:
+	if result = strings.ToLower(words[0]); !slices.Contains(authWords[:], result) {
 		result = "other" // "bestguesspass", "timeout", or a stranger's text
 	}
 	return method, result, true

@@ -72,6 +72,7 @@ type Canary struct {
 	Copies   int           `json:"copies,omitempty"`   // sightings; more than one is a duplicate
 	Altered  bool          `json:"altered,omitempty"`  // body hash or a header differs
 	Hops     []Hop         `json:"hops,omitempty"`     // from Received, newest last
+	Auth     AuthResults   `json:"auth,omitzero"`      // what the receiver found of SPF, DKIM and DMARC
 	TLS      TLSFacts      `json:"tls,omitzero"`       // of the submission
 	Egress   string        `json:"egress,omitempty"`   // local address of the submission
 }

@@ -50,7 +50,8 @@ type Result struct {
 	TLS     probes.TLSFacts `json:"tls,omitzero"`
 	Folder  string          `json:"folder,omitempty"`
 	Hops    []probes.Hop    `json:"hops,omitempty"`
-	Altered []string        `json:"altered,omitempty"` // header fields that changed on the way
+	Auth    string          `json:"authentication,omitempty"` // what the receiver found: "spf=pass dkim=pass dmarc=pass"
+	Altered []string        `json:"altered,omitempty"`        // header fields that changed on the way
 	Error   string          `json:"error,omitempty"`
 	Hint    string          `json:"hint,omitempty"` // what to do about it
 }
@@ -216,6 +217,8 @@ func (c *run) await(ctx context.Context, r agent.Route, box *collect.Mailbox, le
 		res.Timings = append(res.Timings, probes.Timing{Stage: probes.StageTransit, Duration: max(0, transit)})
 		res.Latency, res.Folder = s.At.Sub(letter.Canary.Sent), s.Folder
 		res.Hops, res.Altered = probes.ParseHops(s.Header), letter.Altered(s.Header)
+		auth, _ := probes.ParseAuthResults(s.Header, "")
+		res.Auth = auth.String()
 		res.Outcome, res.OK, res.Stage, res.Error = probes.Delivered, true, probes.StageNone, ""
 		if s.Junk {
 			res.Outcome, res.OK = probes.Junked, false

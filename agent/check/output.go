@@ -43,10 +43,10 @@ func round(d time.Duration) string {
 // delivered in time, else 1.
 func Table(w io.Writer, results []Result) int {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "ROUTE\tOUTCOME\tLATENCY\tTRANSIT\tTLS\tQUEUE ID")
+	fmt.Fprintln(tw, "ROUTE\tOUTCOME\tLATENCY\tTRANSIT\tTLS\tQUEUE ID\tAUTHENTICATION")
 	code := 0
 	for _, r := range results {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Route, outcome(r), orDash(r.Latency), orDash(r.transit()), dash(r.TLS.Version), dash(r.QueueID))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Route, outcome(r), orDash(r.Latency), orDash(r.transit()), dash(r.TLS.Version), dash(r.QueueID), dash(r.Auth))
 		if !r.OK {
 			code = 1
 		}
