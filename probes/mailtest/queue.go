@@ -52,7 +52,8 @@ func (p *Provider) enqueue(m *message, sender string, to []recipient) string {
 		}
 		e := &entry{id: id, sender: sender, to: r, raw: p.stamp(m, sender, id, r, now)}
 		p.queue[e] = struct{}{}
-		if r.mode.kind != hold {
+		// A message that was under way while Release came is not held for ever.
+		if r.mode.kind != hold || p.modeLocked(r.account.name).kind != hold {
 			wait := p.transitLocked(r.account.name)
 			if r.mode.kind == late {
 				wait += r.mode.after

@@ -36,6 +36,10 @@ func (p *Provider) Set(mode Mode, users ...string) {
 func (p *Provider) Mode(user string) Mode {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.modeLocked(user)
+}
+
+func (p *Provider) modeLocked(user string) Mode {
 	if m, ok := p.each[strings.ToLower(user)]; ok {
 		return m
 	}
