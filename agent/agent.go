@@ -100,6 +100,8 @@ type route struct {
 	evidence *evidence.Route // guarded by Agent.mu
 	busy     chan struct{}   // a place for each submission under way
 	kick     chan struct{}   // a confirmation is due
+
+	dialogues []kept // of canaries whose outcome is open; guarded by Agent.mu
 }
 
 // submissionsAtOnce bounds the submissions under way on one route: with a server

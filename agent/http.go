@@ -19,7 +19,8 @@ type RouteView struct {
 }
 
 // Handler serves /metrics, /-/healthy (the process turns), /-/ready (it has a
-// mesh and every mailbox has been read once) and /debug/routes (JSON).
+// mesh and every mailbox has been read once), /debug/routes (JSON) and
+// /debug/transcript/ROUTE (text: what was said when the route last failed).
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.cfg.Metrics)
@@ -43,6 +44,7 @@ func (a *Agent) Handler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(a.Routes())
 	})
+	mux.HandleFunc("GET /debug/transcript/{route}", a.transcript)
 	return mux
 }
 

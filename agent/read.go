@@ -163,6 +163,7 @@ func (a *Agent) unread(mailbox string, err *probes.Error) {
 	}
 	a.mu.Unlock()
 	a.metrics.readError(mailbox, err)
+	a.failedRead(mailbox, err)
 	a.log.Warn("mailbox cannot be read", "mailbox", mailbox, "outcome", err.Outcome.String(), "err", err, "hint", err.Hint)
 	a.urge()
 }

@@ -112,6 +112,9 @@ func (a *Agent) submitted(r *route, fl *flight, res submit.Result, err error) {
 	fl.Timings, fl.Reply, fl.QueueID, fl.TLS, fl.Egress, fl.Accepted =
 		res.Timings, res.Reply, res.QueueID, res.TLS, res.Egress, res.Accepted
 	settled := false
+	if fl.Outcome.Open() {
+		r.keep(fl.ID, res, err)
+	}
 	switch e := probes.AsError(probes.StageNone, err); {
 	case e == nil && fl.Outcome.Open():
 		fl.Outcome, fl.Stage = probes.InFlight, probes.StageNone
@@ -165,6 +168,7 @@ func (a *Agent) save(c probes.Canary) bool {
 // finish counts a settled canary and ends its trace.
 func (a *Agent) finish(r *route, c probes.Canary) {
 	a.metrics.settled(r, c)
+	a.failed(r, c)
 	a.mu.Lock()
 	span := a.spans[c.ID]
 	delete(a.spans, c.ID)

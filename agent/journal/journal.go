@@ -31,6 +31,8 @@ CREATE TABLE canary (
 CREATE INDEX canary_figures ON canary(service, sent, outcome, confirm);
 CREATE INDEX canary_unfinished ON canary(sent) WHERE outcome IN ('in_flight', 'ambiguous', 'lost', 'unknown', 'bounced');
 CREATE TABLE learned (route TEXT PRIMARY KEY, detail BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+`, `
+CREATE TABLE failure (side TEXT NOT NULL, name TEXT NOT NULL, detail BLOB NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (side, name)) WITHOUT ROWID, STRICT;
 `}
 
 // Journal is an open journal. Its methods are safe for concurrent use and block

@@ -113,6 +113,7 @@ network never pages anyone; a real outage pages once, with the evidence attached
 		newAgent(),
 		newCoordinator(),
 		newCheck(),
+		newTranscript(),
 		newConfig(),
 		newKey(),
 		newStatus(),

@@ -19,14 +19,15 @@ const maxAnswer = 16 << 20
 // errNotFound is a 404 of a coordinator.
 var errNotFound = errors.New("not found")
 
-// client asks one coordinator.
+// client asks one daemon over HTTP.
 type client struct {
 	base    string
 	timeout time.Duration
+	of      string // which kind of daemon; empty: a coordinator
 }
 
-// get decodes the answer to GET of a path of the API, and returns it as it came
-// too. Every error but errNotFound has the exit code for "could not be asked".
+// get decodes the answer to GET of a path (into nil: it is no JSON), and returns it
+// as it came too. Every error but errNotFound has the exit code for "could not be asked".
 func (c client) get(ctx context.Context, path string, into any) ([]byte, error) {
 	base, err := url.Parse(c.base)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
@@ -38,16 +39,23 @@ func (c client) get(ctx context.Context, path string, into any) ([]byte, error) 
 	if errors.Is(err, errNotFound) {
 		return nil, err
 	}
-	if err == nil {
+	if err == nil && into != nil {
 		err = json.Unmarshal(raw, into)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, exitError{exitUnreachable, fmt.Errorf("asking the coordinator at %s: %w", base.Redacted(), err)}
+		return nil, exitError{exitUnreachable, fmt.Errorf("asking the %s at %s: %w", c.whom(), base.Redacted(), err)}
 	}
 	return raw, nil
+}
+
+func (c client) whom() string {
+	if c.of == "" {
+		return "coordinator"
+	}
+	return c.of
 }
 
 func fetch(ctx context.Context, address string) ([]byte, error) {
