@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"mailquorum/probes"
@@ -51,7 +53,11 @@ func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 	case newsOutcome:
 		saved := a.save(c)
 		a.finish(r, c)
-		a.log.Debug("canary arrived", "route", r.Name, "canary", c.ID.String(), "outcome", c.Outcome.String(), "latency", c.Latency)
+		level := slog.LevelDebug
+		if c.Outcome == probes.Late { // it may have been logged as lost
+			level = slog.LevelInfo
+		}
+		a.log.Log(context.Background(), level, "canary arrived", "route", r.Name, "canary", c.ID.String(), "outcome", c.Outcome.String(), "latency", c.Latency)
 		a.urge()
 		return saved
 	case newsCopy:

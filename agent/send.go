@@ -59,6 +59,20 @@ func (a *Agent) open(service string) bool {
 	return a.incidents[incident.NewSubject(report.Outage, service)].Open()
 }
 
+// stopGrace is how long a stop waits for submissions: one that is broken off says
+// nothing about the provider, and leaves a canary that is unknown for ever.
+const stopGrace = 5 * time.Second
+
+// outlive returns a context that ends by after ctx does, or when done is called.
+func outlive(ctx context.Context, by time.Duration) (longer context.Context, done func()) {
+	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(by, func() { end(context.Cause(ctx)) })
+		context.AfterFunc(longer, func() { t.Stop() })
+	})
+	return longer, func() { unhook(); end(nil) }
+}
+
 // probe sends one canary and takes note of what the submission said. The intent
 // is on disk before the first SMTP byte: no row, no mail.
 func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
@@ -89,7 +103,9 @@ func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
 	a.mu.Unlock()
 	a.metrics.sent(r, confirm)
 
-	res, err := submit.Send(ctx, r.Submit, letter.Bytes(), nil)
+	sending, done := outlive(ctx, stopGrace)
+	res, err := submit.Send(sending, r.Submit, letter.Bytes(), nil)
+	done()
 	a.submitted(r, fl, res, err)
 	if err == nil {
 		a.boxes[r.Mailbox].Expect(r.likely(a.timing.Interval))
