@@ -4,6 +4,7 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,7 +155,7 @@ func reload(s *scene) {
 		if _, err := s.get(node, "/-/healthy"); err != nil || !d.running() {
 			s.Errorf("after a broken file: %v\n%s", err, d.tail(5))
 		}
-		if !strings.Contains(d.tail(5), "nonsense") || !strings.Contains(d.tail(5), node+".yaml:") {
+		if !strings.Contains(d.tail(5), "nonsense") || !strings.Contains(d.tail(5), node+".yaml line=") {
 			s.Errorf("the log does not say what is wrong, and where:\n%s", d.tail(5))
 		}
 		s.write(s.T, node+".yaml", string(good))
@@ -171,7 +172,11 @@ func reload(s *scene) {
 		}
 	}
 	within(s.T, patience, "all is well again", s.unwell)
-	s.none("lost", "unknown")
+	for _, o := range []string{"lost", "unknown"} { // counted from the reload on
+		if n, err := s.metric(s.agents[0], "mailquorum_canary_outcomes_total", fmt.Sprintf("outcome=%q", o)); n != 0 || err != nil {
+			s.Errorf("%v canaries %s after the reload (%v)", n, o, err)
+		}
+	}
 	s.quiet()
 }
 

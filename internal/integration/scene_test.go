@@ -114,6 +114,9 @@ func (s *scene) account() string {
 			fmt.Fprintf(&b, "%s %v, ", o, n)
 		}
 	}
+	if b.Len() == 0 {
+		return "nothing so far"
+	}
 	return strings.TrimSuffix(b.String(), ", ")
 }
 
