@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 GO ?= go
 
-.PHONY: help build demo test race lint integration bench fuzz sim ci clean
+.PHONY: help build demo test race lint integration bench bench-real fuzz sim ci clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ integration: ## the suite on real servers (Debian and root: installs Postfix and
 
 bench: ## what a canary costs, and how fast the parts are
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-real: ## the same for a canary on real servers (Debian and root; make integration has installed them)
+	$(GO) test -tags integration -run '^$$' -bench Real ./internal/integration/
 
 FUZZTIME ?= 30s
 fuzz: ## run each fuzz target for FUZZTIME

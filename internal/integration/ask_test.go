@@ -5,11 +5,8 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,22 +16,8 @@ import (
 	"mailquorum/internal/vote"
 )
 
-// asker asks the nodes; one that does not answer within it is not well.
-var asker = http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
 // get is what a node answers to GET of a path; its error says why not.
-func (c *cluster) get(node, path string) (string, error) {
-	resp, err := asker.Get("http://" + c.http(node) + path)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s%s: %s", node, path, resp.Status)
-	}
-	return string(b), err
-}
+func (c *cluster) get(node, path string) (string, error) { return get(c.http(node), path) }
 
 // fetch decodes what a node answers.
 func fetch[T any](c *cluster, node, path string) (v T, err error) {
@@ -135,26 +118,9 @@ func (c *cluster) fault(t *testing.T, status int) {
 	}
 }
 
-var sample = regexp.MustCompile(`(?m)^(mailquorum_[a-z_]+)(?:\{(.*)\})? (\S+)$`)
-
 // metric sums the series of a family on a node whose labels hold each of these.
 func (c *cluster) metric(node, family string, labels ...string) (float64, error) {
-	body, err := c.get(node, "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	sum := 0.0
-	for _, m := range sample.FindAllStringSubmatch(body, -1) {
-		if m[1] != family || slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(m[2], l) }) {
-			continue
-		}
-		v, err := strconv.ParseFloat(m[3], 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += v
-	}
-	return sum, nil
+	return metric(c.http(node), family, labels...)
 }
 
 // total sums a metric over all agents.

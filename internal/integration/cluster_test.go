@@ -13,8 +13,6 @@ import (
 const (
 	service    = "mail-inbound"
 	routingKey = "R1integrationMarker0123456789abc"
-	meshPorts  = 100 // from the base: mesh ports of the nodes
-	httpPorts  = 200 // from the base: HTTP ports of the nodes
 )
 
 // regions of the cluster, in three failure domains; agent i speaks for region i

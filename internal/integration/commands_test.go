@@ -3,16 +3,44 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing"
 
 	"mailquorum/agent/check"
 	"mailquorum/internal/api"
 )
+
+// command runs the program to its end, and returns what it said and its exit code.
+func (c *cluster) command(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(c.program, args...)
+	cmd.Dir = c.dir
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if _, ended := err.(*exec.ExitError); err != nil && !ended {
+		t.Fatalf("mailquorum %s: %v", strings.Join(args, " "), err)
+	}
+	c.said = append(c.said, out.String(), errs.String())
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// must runs the program and wants it to succeed.
+func (c *cluster) must(t *testing.T, args ...string) string {
+	t.Helper()
+	out, errs, code := c.command(t, args...)
+	if code != 0 {
+		t.Fatalf("mailquorum %s: exit code %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
 
 // `mailquorum check`, the first thing that a new user runs.
 func checkCommand(s *scene) {

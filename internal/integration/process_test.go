@@ -1,10 +1,9 @@
-//go:build integration
-
 package integration
 
 import (
-	"bytes"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+)
+
+// Ports of the nodes, from a base (freePorts): of the mesh, and of HTTP.
+const (
+	meshPorts = 100
+	httpPorts = 200
 )
 
 // daemon is one process of the program under test. It can be killed, frozen and
@@ -100,31 +105,6 @@ func (d *daemon) tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// command runs the program to its end, and returns what it said and its exit code.
-func (c *cluster) command(t *testing.T, args ...string) (stdout, stderr string, code int) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	cmd := exec.Command(c.program, args...)
-	cmd.Dir = c.dir
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if _, ended := err.(*exec.ExitError); err != nil && !ended {
-		t.Fatalf("mailquorum %s: %v", strings.Join(args, " "), err)
-	}
-	c.said = append(c.said, out.String(), errs.String())
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-}
-
-// must runs the program and wants it to succeed.
-func (c *cluster) must(t *testing.T, args ...string) string {
-	t.Helper()
-	out, errs, code := c.command(t, args...)
-	if code != 0 {
-		t.Fatalf("mailquorum %s: exit code %d\n%s%s", strings.Join(args, " "), code, out, errs)
-	}
-	return out
-}
-
 // build builds the program, once per cluster: what is tested is what is shipped.
 func build(t testing.TB, dir string) string {
 	t.Helper()
@@ -134,4 +114,56 @@ func build(t testing.TB, dir string) string {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
 	return path
+}
+
+// freePorts returns the base of a thousand ports of which the provider's and
+// the first three hundred are free. They are below those that the system gives
+// to outgoing connections, so they stay free until they are used.
+func freePorts(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		base := 12000 + 1000*rand.IntN(19)
+		ports := []int{25, 143, 465, 587, 993}
+		for p := 1; p < 25; p++ {
+			ports = append(ports, meshPorts+p, httpPorts+p)
+		}
+		free := true
+		for _, p := range ports {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+p))
+			if err != nil {
+				free = false
+				break
+			}
+			l.Close()
+		}
+		if free {
+			return base
+		}
+	}
+	t.Fatal("no thousand free ports between 12000 and 31000")
+	return 0
+}
+
+// room makes a directory for a test, in memory where there is such a place:
+// there fsync costs nothing. Other users may enter it, as Postfix's and
+// Dovecot's must.
+func room(t testing.TB) string {
+	t.Helper()
+	parent := ""
+	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
+		parent = "/dev/shm"
+	}
+	dir, err := os.MkdirTemp(parent, "mailquorum-integration-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }

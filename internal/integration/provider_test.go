@@ -5,8 +5,6 @@ package integration
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,55 +85,3 @@ func (p *provider) mend(t testing.TB) {
 
 // address is where one of the provider's services is.
 func (p *provider) address(port int) string { return fmt.Sprintf("localhost:%d", p.base+port) }
-
-// freePorts returns the base of a thousand ports of which the provider's and
-// the first three hundred are free. They are below those that the system gives
-// to outgoing connections, so they stay free until they are used.
-func freePorts(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		base := 12000 + 1000*rand.IntN(19)
-		ports := []int{25, 143, 465, 587, 993}
-		for p := 1; p < 25; p++ {
-			ports = append(ports, meshPorts+p, httpPorts+p)
-		}
-		free := true
-		for _, p := range ports {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+p))
-			if err != nil {
-				free = false
-				break
-			}
-			l.Close()
-		}
-		if free {
-			return base
-		}
-	}
-	t.Fatal("no thousand free ports between 12000 and 31000")
-	return 0
-}
-
-// room makes a directory for a test, in memory where there is such a place:
-// there fsync costs nothing. Other users may enter it, as Postfix's and
-// Dovecot's must.
-func room(t testing.TB) string {
-	t.Helper()
-	parent := ""
-	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
-		parent = "/dev/shm"
-	}
-	dir, err := os.MkdirTemp(parent, "mailquorum-integration-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
