@@ -74,7 +74,8 @@ func (m *Machine) regional(now time.Time, v verdict.Verdict) []Notice {
 }
 
 // blind watches for a monitor that cannot tell: a page under a key of its own,
-// sooner when the canaries of a quorum of regions fail.
+// sooner when the canaries of a quorum of regions fail. It is none where regions
+// cannot tell because their own account is refused: that has its ticket.
 func (m *Machine) blind(now time.Time, v verdict.Verdict) []Notice {
 	if v.Failing < v.Q || !v.Blind() {
 		m.s.failingSince = time.Time{}
@@ -86,7 +87,8 @@ func (m *Machine) blind(now time.Time, v verdict.Verdict) []Notice {
 		after = m.timing.Blind * 3 / 10
 	}
 	e := &m.s.Blind
-	change := e.step(now, v.Blind(), !v.Blind(), after, m.timing.CloseHold)
+	unexplained := v.Blind() && v.CanTell()+v.OwnAccount < v.Q
+	change := e.step(now, unexplained, !v.Blind(), after, m.timing.CloseHold)
 	return m.tell(e, change, Blind, NoticeBlind, NoticeBlindOver, true, now, v)
 }
 

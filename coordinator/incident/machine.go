@@ -54,6 +54,7 @@ type state struct {
 
 	// What a restart must begin again, for nobody watched meanwhile.
 	holdSince    time.Time       // since when the up votes suffice to close
+	backSince    time.Time       // since when it recovers
 	drained      map[string]bool // regions of which no mail was under way at some time since recovery
 	lost         uint32          // newest number of lost canaries
 	lostSince    time.Time       // since when it is that
@@ -205,8 +206,7 @@ func (m *Machine) recover(now time.Time, v verdict.Verdict) []Notice {
 		if m.s.Recovered.IsZero() {
 			m.s.Recovered = now
 		}
-		clear(m.s.drained)
-		m.s.lost, m.s.lostSince = v.Count.Lost, now
+		m.s.backSince = time.Time{}
 		out = append(out, m.notice(NoticeRecovering, now, v))
 	}
 	drained := m.drain(now, v)
@@ -237,14 +237,22 @@ func (m *Machine) recover(now time.Time, v verdict.Verdict) []Notice {
 
 // drain reports whether the mail of the outage is accounted for. A canary sent
 // after the recovery is under way for seconds, so there is nearly always one: a
-// region's backlog is gone once none of its mail was under way at some moment.
-// Lost canaries may still come, as late ones: while their number changes the
-// backlog is being delivered, and they are given Timing.Deadline to begin with.
+// region's backlog is gone once none of its mail was under way at some moment, or
+// long after all that was sent before the recovery has passed its deadline. Lost
+// canaries may still come, as late ones: while their number changes the backlog is
+// being delivered. Both are given Timing.Linger, and at least Timing.Deadline.
 func (m *Machine) drain(now time.Time, v verdict.Verdict) bool {
-	if m.s.lostSince.IsZero() || v.Count.Lost != m.s.lost {
+	if m.s.backSince.IsZero() {
+		m.s.backSince = now
+		clear(m.s.drained)
 		m.s.lost, m.s.lostSince = v.Count.Lost, now
 	}
-	all := m.s.lost == 0 || now.Sub(m.s.lostSince) >= m.timing.Deadline
+	if v.Count.Lost != m.s.lost {
+		m.s.lost, m.s.lostSince = v.Count.Lost, now
+	}
+	patience := max(m.timing.Deadline, m.timing.Linger)
+	all := m.s.lost == 0 || now.Sub(m.s.lostSince) >= patience
+	past := now.Sub(m.s.backSince) >= patience+m.timing.Interval
 	for _, b := range v.Ballots {
 		if !b.Fresh {
 			continue
@@ -252,7 +260,7 @@ func (m *Machine) drain(now time.Time, v verdict.Verdict) bool {
 		if b.Count.Pending == 0 {
 			m.s.drained[b.Region.Name] = true
 		}
-		all = all && m.s.drained[b.Region.Name]
+		all = all && (past || m.s.drained[b.Region.Name])
 	}
 	return all
 }

@@ -105,7 +105,7 @@ func episodeText(n Notice, v verdict.Verdict) string {
 	case NoticeBlindOver:
 		return fmt.Sprintf("The monitor sees %s again: %d of %d regions can tell.", service, v.CanTell(), v.N)
 	case NoticeOpened:
-		return fmt.Sprintf("%s refuses the monitor's own account in %s since %s: credentials, quota or throttling, not an outage.",
+		return fmt.Sprintf("%s refuses the monitor's own account in %s since %s: credentials, quota or throttling, not an outage. While it lasts they may not see one.",
 			service, down, lasted(n.At.Sub(n.Onset)))
 	case NoticeClosed:
 		return fmt.Sprintf("%s accepts the monitor's accounts again.", service)

@@ -99,8 +99,25 @@ func Collect(b *report.Board, r *roster.Roster, q report.Question, service strin
 		bal.Fresh = true
 		bal.Vote.Since = time.Time{}
 		bal.settle(agents, need)
+		if q == report.Outage && bal.Vote.Opinion == vote.Unsettled {
+			bal.excuse(agents, need, place)
+		}
 	}
 	return ballots
+}
+
+// excuse notes that a region has no opinion because its own account is refused.
+func (bal *Ballot) excuse(agents []heard, need, place int) {
+	n := 0
+	for _, h := range agents {
+		if a, ok := h.report.Vote(report.Account, place); ok && a.Opinion == vote.Down {
+			n++
+			bal.Vote.Since = a.Vote().Since
+		}
+	}
+	if n >= need {
+		bal.Vote.Reason = vote.OwnAccount
+	}
 }
 
 // settle gives the ballot the opinion and epoch that at least need of the

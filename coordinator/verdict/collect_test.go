@@ -369,3 +369,20 @@ func TestOrderOfBallotsNeverMatters(t *testing.T) {
 		}
 	})
 }
+
+// TestOwnAccount: a region that has no opinion because its own account is refused
+// says so.
+func TestOwnAccount(t *testing.T) {
+	c := reporttest.New(five())
+	c.Board(self)
+	n := 0
+	c.Round(time.Second, func(roster.Node) []report.Vote {
+		n++
+		return []report.Vote{{Opinion: [...]vote.Opinion{0, vote.Unsettled, vote.Up, vote.Down, vote.Abstain, vote.Unsettled}[n], Epoch: 1},
+			{Question: report.Account, Opinion: [...]vote.Opinion{0, vote.Down, vote.Down, vote.Down, vote.Down, vote.Up}[n]}}
+	})
+	v := tally(c, 1)
+	if v.OwnAccount != 1 || v.Ballots[0].Vote.Reason != vote.OwnAccount || v.Ballots[4].Vote.Reason == vote.OwnAccount {
+		t.Errorf("%d\n%s", v.OwnAccount, v.Describe())
+	}
+}

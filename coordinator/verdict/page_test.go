@@ -100,6 +100,9 @@ func figures(v Verdict) string {
 	if v.Down > 0 {
 		s += fmt.Sprintf(" counted=%d domains=%d accounts=%d", v.Counted, v.Domains, v.Credentials)
 	}
+	if v.OwnAccount > 0 {
+		s += fmt.Sprintf(" own_account=%d", v.OwnAccount)
+	}
 	if v.Failing > v.Down {
 		s += fmt.Sprintf(" failing=%d", v.Failing)
 	}

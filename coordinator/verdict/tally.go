@@ -31,6 +31,9 @@ func Tally(q report.Question, service string, epoch uint64, ballots []Ballot, no
 			if failing(b.Vote) {
 				v.Failing++
 			}
+			if b.Vote.Reason == vote.OwnAccount && b.Vote.Opinion != vote.Down && b.Vote.Opinion != vote.Up {
+				v.OwnAccount++
+			}
 		}
 		switch v.opinion(b) {
 		case vote.Up:

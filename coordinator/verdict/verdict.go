@@ -47,6 +47,7 @@ type Verdict struct {
 	Domains     int // failure domains of the Counted votes
 	Credentials int // credential domains of the Down votes
 	Failing     int // regions whose canaries fail, also of those that abstain
+	OwnAccount  int // regions without an opinion because their own account is refused
 
 	State   State
 	Ballots []Ballot     // one per configured region, in roster order

@@ -56,6 +56,7 @@ type Cluster struct {
 	Roster *roster.Roster
 	Now    time.Time
 	Hears  func(to, from string) bool // nil: everybody hears everybody
+	Skew   map[string]time.Duration   // of nodes' wall clocks
 
 	hash      [8]byte
 	keys      []roster.PrivateKey
@@ -98,7 +99,7 @@ func (c *Cluster) Speak(node string, votes ...report.Vote) []byte {
 func (c *Cluster) Compose(node string, votes ...report.Vote) []byte {
 	i := c.place(node)
 	c.seq[i]++
-	r := report.Report{Roster: c.hash, Boot: c.boot[i], Seq: c.seq[i], Wall: c.Now.UnixMilli(), Votes: slices.Clone(votes)}
+	r := report.Report{Roster: c.hash, Boot: c.boot[i], Seq: c.seq[i], Wall: c.Now.Add(c.Skew[node]).UnixMilli(), Votes: slices.Clone(votes)}
 	for j := range c.Roster.Nodes {
 		if e, ok := c.heard[i][j]; ok {
 			r.Echo = append(r.Echo, e)
