@@ -69,6 +69,9 @@ func (r *Route) Account(now time.Time) vote.Vote {
 	if a.w < r.read.auth.w {
 		a = result{cusum: r.read.auth, newest: -1, known: r.read.lastAt}
 	}
+	if a.w < r.read.own.w {
+		a = result{cusum: r.read.own, newest: -1, known: r.read.ownAt}
+	}
 	if v, down := r.decide(n, account, &a); down {
 		v.Reason = vote.OwnAccount
 		if a.newest < 0 {

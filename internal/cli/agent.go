@@ -43,7 +43,11 @@ func runAgent(ctx context.Context, c *config.Agent, d Daemon) (err error) {
 			d.Log.Warn("traces were not all sent", "err", err)
 		}
 	}()
-	a, err := agent.New(agent.Config{Roster: c.Members, Node: c.Node, Key: c.Identity, Routes: routes(c), Mailboxes: mailboxes(c, d.Log),
+	sources, err := tokens(c, d.Log)
+	if err != nil {
+		return err
+	}
+	a, err := agent.New(agent.Config{Roster: c.Members, Node: c.Node, Key: c.Identity, Routes: routes(c, sources), Mailboxes: mailboxes(c, sources, d.Log),
 		Controls: targets(c), Journal: j, Listener: mesh, Dial: dialer.DialContext, Metrics: telemetry.NewMetrics(Version()),
 		Tracer: traces, Log: d.Log})
 	if err != nil {

@@ -33,7 +33,12 @@ const checkDeadline = 60 * time.Second
 
 // runCheck sends one canary per route and reports. It returns the exit code.
 func runCheck(ctx context.Context, a *config.Agent, o CheckOptions) (int, error) {
-	all := routes(a)
+	log := slog.New(slog.NewTextHandler(o.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	sources, err := tokens(a, log)
+	if err != nil {
+		return exitFailure, err
+	}
+	all := routes(a, sources)
 	if len(o.Routes) > 0 {
 		all = slices.DeleteFunc(all, func(r agent.Route) bool { return !slices.Contains(o.Routes, r.Name) })
 	}
@@ -41,7 +46,7 @@ func runCheck(ctx context.Context, a *config.Agent, o CheckOptions) (int, error)
 	for _, r := range all {
 		read[r.Mailbox] = true
 	}
-	boxes := slices.DeleteFunc(mailboxes(a, slog.New(slog.DiscardHandler)), func(m collect.Config) bool { return !read[m.Name] })
+	boxes := slices.DeleteFunc(mailboxes(a, sources, slog.New(slog.DiscardHandler)), func(m collect.Config) bool { return !read[m.Name] })
 	opt := check.Options{Routes: all, Mailboxes: boxes, Cluster: a.Members.Cluster, Region: a.Self.Region, Deadline: o.Deadline}
 	if o.Terminal && o.Output == "table" {
 		opt.Progress = func(s check.Step) { check.Line(o.Out, s) }

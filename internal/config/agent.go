@@ -41,6 +41,11 @@ type Agent struct {
 	// Required: at least one.
 	Routes []Route `yaml:"routes"`
 
+	// OAuth lists the sources of tokens, for providers that take those in place of
+	// passwords. Mailboxes and routes name them; an account that is used by both
+	// needs one. Default: none.
+	OAuth []OAuth `yaml:"oauth,omitempty"`
+
 	// Controls are things outside the provider that this agent looks at to tell
 	// its own network's faults from the provider's. When most of them fail, the
 	// region abstains. Take at least three, in three networks, none of them the
@@ -55,7 +60,7 @@ type Agent struct {
 
 // AgentHTTP is the listener of an agent for metrics and health.
 type AgentHTTP struct {
-	// Listen is the host:port on which /metrics, /-/healthy and /-/ready are
+	// Listen is the host:port on which /metrics, /-/healthy, /-/ready and /debug are
 	// served. The agent authenticates nobody there: keep it on loopback, or
 	// behind a firewall. Default: 127.0.0.1:9311.
 	Listen string `yaml:"listen,omitempty"`
@@ -99,8 +104,16 @@ type Mailbox struct {
 	// Username is the login name, often the mail address. Required.
 	Username string `yaml:"username"`
 
-	// Password says where the password is. Required.
-	Password Secret `yaml:"password"`
+	// Password says where the password is. Required, unless there is oauth.
+	Password Secret `yaml:"password,omitempty"`
+
+	// OAuth is the name of the source of tokens to log in with. It excludes a
+	// password. Default: none.
+	OAuth string `yaml:"oauth,omitempty"`
+
+	// Mechanism is plain or login with a password, xoauth2 or oauthbearer with
+	// oauth. Default: of the two, the first that the server offers.
+	Mechanism Mechanism `yaml:"mechanism,omitempty"`
 
 	// AllowPlainAuth permits sending the password to another host without TLS,
 	// where anyone on the path can read it. It excludes every tls but plain.
@@ -154,14 +167,48 @@ type Route struct {
 	Mailbox string `yaml:"mailbox"`
 }
 
-// Mechanism is a way to authenticate to a submission server.
+// Mechanism is a way to log in to a mail server.
 type Mechanism string
 
 // The mechanisms.
 const (
-	AuthPlain Mechanism = "plain" // RFC 4616
-	AuthLogin Mechanism = "login" // obsolete, and all that some servers offer
+	AuthPlain   Mechanism = "plain"       // RFC 4616
+	AuthLogin   Mechanism = "login"       // obsolete, and all that some servers offer
+	AuthXOAUTH2 Mechanism = "xoauth2"     // Google's, and the only one of Microsoft
+	AuthBearer  Mechanism = "oauthbearer" // RFC 7628
 )
+
+// OAuth is a source of OAuth 2 access tokens: of an account's refresh token, or,
+// without one, of client credentials (RFC 6749 sections 6 and 4.4). That it gives no
+// token is our own fault or the authorization server's: a ticket of the account
+// at most, and never an outage of the mail service.
+type OAuth struct {
+	// Name is what mailboxes and routes call this source: 1 to 32 characters of
+	// a-z, 0-9, '.' and '-'. Required.
+	Name string `yaml:"name"`
+
+	// Endpoint is the https:// address of the token endpoint. Required.
+	Endpoint string `yaml:"endpoint"`
+
+	// ClientID is the identifier of the registered application. Required.
+	ClientID string `yaml:"client_id"`
+
+	// ClientSecret says where the application's secret is. Required without
+	// refresh_token; public clients have none.
+	ClientSecret Secret `yaml:"client_secret,omitempty"`
+
+	// RefreshToken says where the account's refresh token is. Where the server
+	// replaces it, the newest is kept in the state directory, readable by its
+	// owner alone, until a new one is configured. Default: none, client credentials.
+	RefreshToken Secret `yaml:"refresh_token,omitempty"`
+
+	// Scopes are what the token must permit, as the provider calls it. Default: none.
+	Scopes []string `yaml:"scopes,omitempty"`
+
+	// BasicAuth sends client_id and client_secret in a header in place of the
+	// form, for servers that insist on it. Default: false.
+	BasicAuth bool `yaml:"basic_auth,omitempty"`
+}
 
 // Submit is the SMTP side of a route (RFC 6409).
 type Submit struct {
@@ -177,11 +224,16 @@ type Submit struct {
 	// Username is the login name. Default: none, no authentication.
 	Username string `yaml:"username,omitempty"`
 
-	// Password says where the password is. Required with username, and only then.
+	// Password says where the password is. Required with username and without
+	// oauth, and only then.
 	Password Secret `yaml:"password,omitempty"`
 
-	// Mechanism is plain or login. Default: plain where the server offers it,
-	// else login.
+	// OAuth is the name of the source of tokens to log in with. It needs a
+	// username and excludes a password. Default: none.
+	OAuth string `yaml:"oauth,omitempty"`
+
+	// Mechanism is plain or login with a password, xoauth2 or oauthbearer with
+	// oauth. Default: of the two, the first that the server offers.
 	Mechanism Mechanism `yaml:"mechanism,omitempty"`
 
 	// AllowPlainAuth permits sending the password to another host without TLS,

@@ -25,6 +25,7 @@ func (l *loader) agent(a *Agent) {
 	if len(a.Mailboxes) == 0 {
 		l.d.bad("mailboxes", "mailboxes is missing: at least one account in which canaries arrive")
 	}
+	l.sources(a)
 	boxes := map[string]bool{}
 	for i := range a.Mailboxes {
 		l.mailbox(fmt.Sprintf("mailboxes[%d]", i), &a.Mailboxes[i], boxes)
@@ -95,7 +96,7 @@ func (l *loader) mailbox(at string, m *Mailbox, seen map[string]bool) {
 	if m.Username == "" {
 		l.d.missing(at + ".username")
 	}
-	l.secret(at+".password", &m.Password, true)
+	l.login(at, m.OAuth, &m.Password, &m.Mechanism)
 	m.TLSConfig = l.tls(at, &m.TLS, host, m.ServerName, m.CAFile)
 	l.plain(at, m.TLS, m.AllowPlainAuth, host, true)
 	if m.TLS == Implicit && port == 143 {
@@ -110,7 +111,7 @@ func (l *loader) mailbox(at string, m *Mailbox, seen map[string]bool) {
 	if m.Keep > 168*time.Hour {
 		l.d.bad(at+".keep", "%s is longer than 168h (7 days)", short(m.Keep))
 	}
-	l.oauth(at, host)
+	l.noPasswords(at, host, m.OAuth)
 }
 
 func (l *loader) route(at string, r *Route, seen map[string]bool, members *roster.Roster) {
@@ -130,14 +131,15 @@ func (l *loader) route(at string, r *Route, seen map[string]bool, members *roste
 	if s.TLS == Implicit && (port == 25 || port == 587) {
 		l.d.warn(sub+".address", "port %d usually speaks starttls, and this says implicit", port)
 	}
-	oneOf(l.d, sub+".mechanism", &s.Mechanism, "", AuthPlain, AuthLogin)
 	switch {
 	case s.Username == "" && s.Password.Set():
 		l.d.bad(sub+".password", "a password without a username")
+	case s.Username == "" && s.OAuth != "":
+		l.d.bad(sub+".oauth", "tokens without a username")
 	case s.Username == "" && s.Mechanism != "":
 		l.d.bad(sub+".mechanism", "a mechanism without a username")
 	case s.Username != "":
-		l.secret(sub+".password", &s.Password, true)
+		l.login(sub, s.OAuth, &s.Password, &s.Mechanism)
 	}
 	if s.From == "" && validMail(s.Username) {
 		s.From = s.Username
@@ -162,5 +164,5 @@ func (l *loader) route(at string, r *Route, seen map[string]bool, members *roste
 	case s.Timeout >= interval:
 		l.d.bad(sub+".timeout", "%s is not shorter than the roster's interval, %s", short(s.Timeout), short(interval))
 	}
-	l.oauth(sub, host)
+	l.noPasswords(sub, host, s.OAuth)
 }

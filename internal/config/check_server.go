@@ -54,9 +54,9 @@ func (l *loader) tls(at string, mode *TLSMode, host, serverName, caFile string) 
 	return c
 }
 
-// oauth warns of servers that take no password at all.
-func (l *loader) oauth(at, host string) {
-	if slices.Contains([]string{"outlook.office365.com", "smtp.office365.com", "smtp-mail.outlook.com"}, strings.ToLower(host)) {
+// noPasswords warns of servers that take no password at all.
+func (l *loader) noPasswords(at, host, source string) {
+	if source == "" && slices.Contains([]string{"outlook.office365.com", "smtp.office365.com", "smtp-mail.outlook.com"}, strings.ToLower(host)) {
 		l.d.warn(at+".address", "%s takes OAuth in place of passwords for IMAP, and soon for SMTP: a password will be refused unless the tenant still allows it", host)
 	}
 }

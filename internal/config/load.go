@@ -103,8 +103,9 @@ func Recognise(path string) (Kind, error) {
 type loader struct {
 	d      *document
 	o      Options
-	dir    string   // relative paths are relative to it
-	others Problems // of the roster file
+	dir    string          // relative paths are relative to it
+	others Problems        // of the roster file
+	tokens map[string]bool // names of the sources of tokens
 	warned Problems
 }
 

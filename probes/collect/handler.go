@@ -33,8 +33,9 @@ type Handler struct {
 	// folders that began at the given time: what had arrived by then was Seen.
 	Scanned func(began time.Time)
 	// Failed is called with each failure of the read side, of probes.StageRetrieve:
-	// Failed (the provider's read side fails), AuthFailed, Throttled, or Unknown
-	// (a dialogue that we cannot follow: says nothing about the provider).
+	// Failed (the provider's read side fails), AuthFailed, Throttled, Policy (the
+	// authorization server gives us no token), or Unknown (a dialogue that we cannot
+	// follow: says nothing about the provider).
 	Failed func(*probes.Error)
 	// Reset is called when mail may have vanished unseen: UIDVALIDITY changed, the
 	// folder was made anew or emptied. What is in flight may be unknown from here

@@ -75,7 +75,8 @@ func (s *session) loginByPassword() error {
 	})
 }
 
-// token asks for a token. That there is none is nothing of the mail provider's.
+// token asks for a token. That there is none is nothing of the mail provider's:
+// Policy when the authorization server refuses us, else Unknown.
 func (s *session) token(ctx context.Context) (secret.Secret, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.m.cfg.Watchdog, errTimeout{s.m.cfg.Watchdog})
 	defer cancel()
@@ -85,7 +86,7 @@ func (s *session) token(ctx context.Context) (secret.Secret, error) {
 	}
 	var why *token.Error
 	if errors.As(err, &why) && why.Refused {
-		f := problem(probes.AuthFailed, "token", err, why.Hint())
+		f := problem(probes.Policy, "token", err, why.Hint())
 		f.is.Temporary = false
 		return tok, f
 	}

@@ -76,7 +76,7 @@ func TestTokens(t *testing.T) {
 		{"refused", "AUTH=XOAUTH2", "9", "", &tokens{}, []probes.Outcome{probes.AuthFailed}, 2},
 		{"not offered", "AUTH=PLAIN", "0", "", &tokens{}, []probes.Outcome{probes.Unknown}, 0},
 		{"no token", "AUTH=XOAUTH2", "0", "", &tokens{err: &token.Error{Detail: "unreachable"}}, []probes.Outcome{probes.Unknown}, 0},
-		{"no consent", "AUTH=XOAUTH2", "0", "", &tokens{err: &token.Error{Refused: true, Code: "invalid_grant"}}, []probes.Outcome{probes.AuthFailed}, 0},
+		{"no consent", "AUTH=XOAUTH2", "0", "", &tokens{err: &token.Error{Refused: true, Code: "invalid_grant"}}, []probes.Outcome{probes.Policy}, 0},
 		{"odd source", "AUTH=XOAUTH2", "0", "", &tokens{err: errors.New("hm")}, []probes.Outcome{probes.Unknown}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

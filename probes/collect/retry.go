@@ -47,7 +47,8 @@ func (p *pauses) next(up time.Duration, err *failure) time.Duration {
 	if up >= steady {
 		p.usual.Reset()
 	}
-	if err.is.Outcome == probes.AuthFailed || err.is.Outcome == probes.Throttled {
+	switch err.is.Outcome {
+	case probes.AuthFailed, probes.Throttled, probes.Policy:
 		return p.refused.NextBackOff()
 	}
 	p.refused.Reset()

@@ -233,7 +233,7 @@ func TestATokenThatCannotBeHadIsOurs(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(400)
 			fmt.Fprint(w, `{"error":"invalid_grant"}`)
-		}, false, probes.AuthFailed},
+		}, false, probes.Policy},
 		"broken":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503) }, false, probes.Unknown},
 		"slow":        {func(w http.ResponseWriter, r *http.Request) { time.Sleep(time.Minute) }, false, probes.Unknown},
 		"unreachable": {nil, true, probes.Unknown},
@@ -250,8 +250,8 @@ func TestATokenThatCannotBeHadIsOurs(t *testing.T) {
 				if !ok || e.Outcome != c.outcome || e.Stage != probes.StageAuth || len(res.Timings) > 0 || e.Hint == "" {
 					t.Errorf("%v, %+v", err, res)
 				}
-				if w := e.Outcome.Weight(); w == probes.WeightFull {
-					t.Error("an outage")
+				if w := e.Outcome.Weight(); w == probes.WeightFull || e.Outcome == probes.AuthFailed {
+					t.Error("an outage, or one as soon as two credential domains see it")
 				}
 				time.Sleep(5 * time.Minute) // net/http goes on dialling
 			})

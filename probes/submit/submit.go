@@ -117,7 +117,8 @@ func check(cfg Config, message []byte) error {
 
 // accessToken gets the token before the dialogue, on its own time: waiting for an
 // authorization server must not look like a slow provider. That it fails is ours,
-// never an outage: AuthFailed when our account is refused, else Unknown.
+// never an outage: Policy when it refuses us (AuthFailed would count where two
+// credential domains see it), else Unknown.
 func accessToken(ctx context.Context, cfg Config) (secret.Secret, error) {
 	if cfg.Tokens == nil || cfg.Username == "" {
 		return secret.Secret{}, nil
@@ -129,7 +130,7 @@ func accessToken(ctx context.Context, cfg Config) (secret.Secret, error) {
 	e := &probes.Error{Stage: probes.StageAuth, Outcome: probes.Unknown, Temporary: true, Err: err,
 		Hint: "the authorization server could not be asked: this says nothing about the provider"}
 	if why := (*token.Error)(nil); errors.As(err, &why) && why.Refused {
-		e.Outcome, e.Temporary, e.Hint = probes.AuthFailed, false, why.Hint()
+		e.Outcome, e.Temporary, e.Hint = probes.Policy, false, why.Hint()
 	}
 	return secret.Secret{}, e
 }
