@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"testing"
 )
 
 // No secret is in any log, metric, page, answer, trace, call or command line: not
@@ -115,4 +116,21 @@ func (s *scene) places() map[string]string {
 		}
 	}
 	return out
+}
+
+// TestForms: a secret is found wherever in a base64 text it stands.
+func TestForms(t *testing.T) {
+	const value = "secret-agent1?/"
+	for _, around := range []string{"", "\x00", "\xff\xff", "abc", "\x00agent1\x00"} {
+		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
+			text := encoding.EncodeToString([]byte(around + value + around))
+			found := false
+			for _, marker := range forms(value) {
+				found = found || strings.Contains(text, marker)
+			}
+			if !found {
+				t.Errorf("not found in %s", text)
+			}
+		}
+	}
 }
