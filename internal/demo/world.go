@@ -51,19 +51,19 @@ const (
 	smtps        = providerHost + ":465"
 	imaps        = providerHost + ":993"
 	pagerHost    = "events.pager.test"
-	controls     = 3
 	coordinators = 3
 )
 
 // Options are what can be chosen about a world.
 type Options struct {
-	Fabric  Fabric
-	Dir     string // for the journals
-	Timing  roster.Timing
-	Transit time.Duration // the provider's healthy delay
-	Version string
-	Log     *slog.Logger
-	Observe func(node string, n incident.Notice) // may be nil
+	Fabric   Fabric
+	Dir      string // for the journals
+	Timing   roster.Timing
+	Transit  time.Duration // the provider's healthy delay
+	Controls int           // targets outside the provider; three or more are advised
+	Version  string
+	Log      *slog.Logger
+	Observe  func(node string, n incident.Notice) // may be nil
 }
 
 // World is a running world.
@@ -162,7 +162,7 @@ func (w *World) startProvider() (err error) {
 // startControls starts what is not the provider: servers that answer a TLS
 // handshake.
 func (w *World) startControls() error {
-	for i := range controls {
+	for i := range w.opt.Controls {
 		host := fmt.Sprintf("control-%d.test", i+1)
 		cert, err := w.ca.Leaf(host, "127.0.0.1")
 		if err != nil {
