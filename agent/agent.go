@@ -62,6 +62,7 @@ type Route struct {
 	To      string // recipient address
 	Mailbox string // name of the mailbox in which the mail is read
 	Submit  submit.Config
+	Reuse   bool // keep the connection for the next canary: see submit.Sender
 }
 
 // Agent is a running agent. Its state is guarded by one lock, which is never
@@ -101,7 +102,8 @@ type route struct {
 	busy     chan struct{}   // a place for each submission under way
 	kick     chan struct{}   // a confirmation is due
 
-	dialogues []kept // of canaries whose outcome is open; guarded by Agent.mu
+	sender    *submit.Sender // nil: one connection each
+	dialogues []kept         // of canaries whose outcome is open; guarded by Agent.mu
 }
 
 // submissionsAtOnce bounds the submissions under way on one route: with a server
@@ -178,6 +180,9 @@ func (a *Agent) addRoutes(now time.Time, params evidence.Params) error {
 		}
 		r := &route{Route: rc, place: place, phase: phase(rc.Service, at, len(voters), rc.Name),
 			evidence: evidence.NewRoute(params, now), busy: make(chan struct{}, submissionsAtOnce), kick: make(chan struct{}, 4)}
+		if rc.Reuse {
+			r.sender = submit.NewSender(rc.Submit, submit.Keep{})
+		}
 		learned, err := a.cfg.Journal.Learned(rc.Name)
 		if err != nil {
 			return fmt.Errorf("reading what route %s learned: %w", rc.Name, err)
@@ -256,6 +261,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.speak(ctx) })
 	a.tick(ctx)
 	wg.Wait()
+	for _, r := range a.routes {
+		if r.sender != nil {
+			_ = r.sender.Close() // says goodbye; nothing depends on it
+		}
+	}
 	a.remember()
 	return m.Close()
 }

@@ -104,12 +104,20 @@ func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
 	a.metrics.sent(r, confirm)
 
 	sending, done := outlive(ctx, stopGrace)
-	res, err := submit.Send(sending, r.Submit, letter.Bytes(), nil)
+	res, err := r.send(sending, letter.Bytes())
 	done()
 	a.submitted(r, fl, res, err)
 	if err == nil {
 		a.boxes[r.Mailbox].Expect(r.likely(a.timing.Interval))
 	}
+}
+
+// send submits a message, over the kept connection where there is to be one.
+func (r *route) send(ctx context.Context, message []byte) (submit.Result, error) {
+	if r.sender != nil {
+		return r.sender.Send(ctx, message, nil)
+	}
+	return submit.Send(ctx, r.Submit, message, nil)
 }
 
 // letter is the mail in which a canary travels: the same one whenever it is asked.

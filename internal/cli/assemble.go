@@ -22,8 +22,8 @@ func routes(a *config.Agent, tokens map[string]*token.Source) []agent.Route {
 	out := make([]agent.Route, 0, len(a.Routes))
 	for _, r := range a.Routes {
 		s := r.Submit
-		out = append(out, agent.Route{Name: r.Name, Service: r.Service, To: r.To, Mailbox: r.Mailbox, Submit: submit.Config{
-			Address: s.Address, TLS: submit.TLSMode(s.TLS), TLSConfig: s.TLSConfig, Username: s.Username, Password: s.Password.Secret,
+		out = append(out, agent.Route{Name: r.Name, Service: r.Service, To: r.To, Mailbox: r.Mailbox, Reuse: s.Reuse, Submit: submit.Config{
+			Address: s.Address, Domain: s.MX, TLS: submit.TLSMode(s.TLS), TLSConfig: s.TLSConfig, Username: s.Username, Password: s.Password.Secret,
 			Mechanism: string(s.Mechanism), AllowPlainAuth: s.AllowPlainAuth || s.TLS == config.Plain && config.Loopback(s.Address), From: s.From, To: r.To, Hello: s.Hello,
 			Timeout: s.Timeout}})
 		if src := tokens[s.OAuth]; src != nil { // a nil *Source is no nil TokenSource

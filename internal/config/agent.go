@@ -213,13 +213,31 @@ type OAuth struct {
 // Submit is the SMTP side of a route (RFC 6409).
 type Submit struct {
 	// Address is the host:port of the server: port 465 for implicit TLS, 587 for
-	// starttls, 25 for a server that takes mail for its own domain. Required.
-	Address string `yaml:"address"`
+	// starttls, 25 for a server that takes mail for its own domain. Required,
+	// unless there is mx.
+	Address string `yaml:"address,omitempty"`
+
+	// MX is a domain whose mail exchangers take the canaries, as they take
+	// strangers' mail: looked up anew for each canary, tried in their order, on
+	// port 25, without a login. So a route sees what an outage of logins hides. It
+	// excludes address, server_name and everything about logins. The addresses of
+	// this host must be fit to send mail: not blocked on port 25, with a name in
+	// reverse DNS, and permitted by the SPF record of the domain of from. Default: none.
+	MX string `yaml:"mx,omitempty"`
 
 	// TLS is implicit (TLS at once, port 465), starttls (enforced, ports 587 and
 	// 25), or plain (none). A password over plain to another host needs
-	// allow_plain_auth. Default: implicit.
+	// allow_plain_auth. With mx it is starttls, which verifies the certificate for
+	// the exchanger's name, or plain. Default: implicit, with mx starttls.
 	TLS TLSMode `yaml:"tls,omitempty"`
+
+	// Reuse keeps the connection for the next canary, for up to 4 minutes and 100
+	// canaries: for providers that limit connections or logins. The cost: a canary
+	// on a kept connection says nothing about name lookup, connecting, TLS and
+	// login, so an outage of those is noticed only with the next new connection;
+	// and canaries of the route go one after the other, so one that hangs delays the
+	// next. Default: false, one connection each.
+	Reuse bool `yaml:"reuse,omitempty"`
 
 	// Username is the login name. Default: none, no authentication.
 	Username string `yaml:"username,omitempty"`

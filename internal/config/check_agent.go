@@ -125,7 +125,12 @@ func (l *loader) route(at string, r *Route, seen map[string]bool, members *roste
 		l.d.missing(sub)
 		return
 	}
-	host, port := l.d.address(sub+".address", s.Address)
+	host, port := "", 0
+	if s.MX == "" {
+		host, port = l.d.address(sub+".address", s.Address)
+	} else {
+		l.exchangers(sub, r)
+	}
 	s.TLSConfig = l.tls(sub, &s.TLS, host, s.ServerName, s.CAFile)
 	l.plain(sub, s.TLS, s.AllowPlainAuth, host, s.Username != "")
 	if s.TLS == Implicit && (port == 25 || port == 587) {
@@ -157,6 +162,9 @@ func (l *loader) route(at string, r *Route, seen map[string]bool, members *roste
 	interval := time.Minute
 	if members != nil {
 		interval = members.Timing.WithDefaults().Interval
+	}
+	if s.Reuse && interval > keptFor {
+		l.d.warn(sub+".reuse", "a connection is kept for %s, and the roster's interval is %s: each canary has its own anyway", short(keptFor), short(interval))
 	}
 	switch {
 	case s.Timeout == 0:

@@ -81,6 +81,9 @@ func (a *Agent) Budgets() []Budget {
 	for i, r := range a.Routes {
 		host := hostOf(r.Submit.Address)
 		account := host
+		if r.Submit.MX != "" {
+			account = "the exchangers of " + r.Submit.MX
+		}
 		if r.Submit.Username != "" {
 			account = r.Submit.Username + " at " + host
 		}
