@@ -164,7 +164,8 @@ func TestKeys(t *testing.T) {
 	if err := pub.UnmarshalText(text); err != nil || pub.String() != string(text) || len(text) != len("mqpub:")+43 {
 		t.Errorf("%s: %v", text, err)
 	}
-	for _, s := range []string{fmt.Sprint(k), fmt.Sprintf("%+v", k), fmt.Sprintf("%#v", k), fmt.Sprintf("%s", k)} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		s := fmt.Sprintf(verb, k)
 		if s != "<secret>" {
 			t.Errorf("a private key prints as %s", s)
 		}

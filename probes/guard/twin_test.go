@@ -32,11 +32,12 @@ func twinResponse(s string) (rest string, err error) {
 	if strings.HasPrefix(line, "*") {
 		tag = "*"
 	}
-	line, ok := strings.CutPrefix(line, tag)
+	line = strings.TrimPrefix(line, tag)
 	if !whole && line == "" {
 		return "", nil
 	}
-	if line, ok = strings.CutPrefix(line, " "); !ok || tag == "" {
+	line, ok := strings.CutPrefix(line, " ")
+	if !ok || tag == "" {
 		return "", ErrResponse
 	}
 	for {
