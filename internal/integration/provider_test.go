@@ -20,8 +20,9 @@ type provider struct {
 	base int // its ports are base+25, 143, 465, 587 and 993
 }
 
-// startProvider starts a provider, and ends and removes it with the test: even
-// when the test is killed, by a process that waits for its end.
+// startProvider starts a provider in a directory, and ends it and removes the
+// directory with the test: even when the test is killed, by a process that waits
+// for its end.
 func startProvider(t testing.TB, dir string, base int) *provider {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -29,7 +30,7 @@ func startProvider(t testing.TB, dir string, base int) *provider {
 	}
 	p := &provider{dir: filepath.Join(dir, "provider"), base: base}
 	wipe := p.script("wipe")
-	end := exec.Command("bash", append([]string{"-c", `read -r; exec "$0" "$@"`}, wipe.Args...)...)
+	end := exec.Command("bash", append([]string{"-c", `read -r; "$@"; code=$?; rm -rf "$0"; exit $code`, dir}, wipe.Args...)...)
 	end.Env = wipe.Env
 	end.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	alive, err := end.StdinPipe()
