@@ -102,6 +102,7 @@ type route struct {
 	busy     chan struct{}   // a place for each submission under way
 	kick     chan struct{}   // a confirmation is due
 
+	waiting   int            // canaries that were greylisted; guarded by Agent.mu
 	sender    *submit.Sender // nil: one connection each
 	dialogues []kept         // of canaries whose outcome is open; guarded by Agent.mu
 }
@@ -179,7 +180,7 @@ func (a *Agent) addRoutes(now time.Time, params evidence.Params) error {
 			}
 		}
 		r := &route{Route: rc, place: place, phase: phase(rc.Service, at, len(voters), rc.Name),
-			evidence: evidence.NewRoute(params, now), busy: make(chan struct{}, submissionsAtOnce), kick: make(chan struct{}, 4)}
+			evidence: evidence.NewRoute(withThreshold(params, len(voters)), now), busy: make(chan struct{}, submissionsAtOnce), kick: make(chan struct{}, 4)}
 		if rc.Reuse {
 			r.sender = submit.NewSender(rc.Submit, submit.Keep{})
 		}
@@ -197,6 +198,18 @@ func (a *Agent) addRoutes(now time.Time, params evidence.Params) error {
 	return nil
 }
 
+// threshold3 is the evidence, in nats, at which one of three regions votes down:
+// two regions decide there, so that each must be surer than where three do.
+const threshold3 = 7.7
+
+// withThreshold fits the threshold of a vote to the number of voters.
+func withThreshold(p evidence.Params, voters int) evidence.Params {
+	if voters == 3 {
+		p.H = threshold3
+	}
+	return p
+}
+
 // recall takes up the canaries that were being followed when the process ended.
 func (a *Agent) recall() error {
 	now := time.Now()
@@ -206,11 +219,14 @@ func (a *Agent) recall() error {
 		if r == nil {
 			return // the route was removed; the journal keeps the row
 		}
-		a.follow.add(c, r.Mailbox)
-		if c.Outcome.Open() && !c.Accepted.IsZero() {
-			r.evidence.Accepted(now, c.ID, c.Sent)
-		}
 		n++
+		if !c.Outcome.Open() {
+			return // it stays in the journal until it is seen
+		}
+		a.follow.add(c, r.Mailbox)
+		if !c.Accepted.IsZero() {
+			r.evidence.Accepted(now, c.ID, c.Begun())
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("reading unfinished canaries: %w", err)
@@ -259,6 +275,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { a.checkControls(ctx) })
 	wg.Go(func() { a.speak(ctx) })
+	wg.Go(func() { a.pruneJournal(ctx) })
 	a.tick(ctx)
 	wg.Wait()
 	for _, r := range a.routes {

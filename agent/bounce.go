@@ -25,7 +25,7 @@ func (a *Agent) bounced(mailbox string, s collect.Sighting) bool {
 		return known
 	}
 	a.mu.Lock()
-	if !fl.bounce(s) {
+	if !a.follow.bounce(fl, s) {
 		a.mu.Unlock()
 		return true
 	}
@@ -35,18 +35,19 @@ func (a *Agent) bounced(mailbox string, s collect.Sighting) bool {
 	a.log.Info("canary bounced", "route", r.Name, "canary", c.ID.String(), "reply", c.Reply.String(), "reporter", s.DSN.Reporter)
 	saved := a.save(c)
 	a.finish(r, c)
+	a.leave(fl, saved)
 	a.urge()
 	return saved
 }
 
 // bounce settles a canary that is still awaited, or of which nothing was seen. It
 // reports whether it did.
-func (fl *flight) bounce(s collect.Sighting) bool {
+func (f *follower) bounce(fl *flight, s collect.Sighting) bool {
 	if !fl.Outcome.Open() && fl.Outcome != probes.Lost && fl.Outcome != probes.Unknown {
 		return false
 	}
 	fl.Reply = s.DSN.Reply
 	fl.Error = "bounced by " + s.DSN.Reporter + " " + s.DSN.Status
-	fl.settle(s.At, probes.Bounced, probes.StageTransit)
+	f.settle(fl, s.At, probes.Bounced, probes.StageTransit)
 	return true
 }

@@ -15,7 +15,7 @@ func TestBounceSettlesWhatIsAwaited(t *testing.T) {
 	for _, o := range probes.Outcomes() {
 		fl := &flight{Canary: probes.Canary{ID: probes.ID{1}, Outcome: o}}
 		open := o.Open() || o == probes.Lost || o == probes.Unknown // of these no better is known
-		if got := fl.bounce(report); got != open {
+		if got := newFollower(time.Minute, time.Hour).bounce(fl, report); got != open {
 			t.Errorf("%v: %v", o, got)
 		}
 		if open && (fl.Outcome != probes.Bounced || fl.Stage != probes.StageTransit || fl.Resolved != now || fl.Reply.Code != 550) {
@@ -28,7 +28,7 @@ func TestBounceSettlesWhatIsAwaited(t *testing.T) {
 	// What arrives after its bounce is late, and retracts it.
 	f := newFollower(5*time.Minute, time.Hour)
 	fl := f.add(probes.Canary{ID: probes.ID{2}, Sent: now.Add(-time.Minute), Outcome: probes.InFlight}, "box")
-	fl.bounce(report)
+	f.bounce(fl, report)
 	if what := f.sight(fl, collect.Sighting{At: now.Add(time.Second), Folder: "INBOX", UID: 1}); what != newsOutcome || fl.Outcome != probes.Late {
 		t.Errorf("%v, %v", what, fl.Outcome)
 	}

@@ -13,17 +13,30 @@ import (
 // I/O and takes now.
 //
 // Positive observation: missing is said only after a scan. No scan, no statement.
+//
+// It costs the same however many canaries are followed: each is matched by its ID,
+// those of a route whose outcome is open are in the order of their deadlines, and
+// all in the order in which they can be forgotten.
 type follower struct {
 	deadline  time.Duration
 	retention time.Duration
 	byID      map[probes.ID]*flight
+	open      map[string]*awaited // by route
+	leaving   queue               // all, by when they can be forgotten
+}
+
+// awaited are the open canaries of a route, by when they began.
+type awaited struct {
+	mailbox string
+	queue
 }
 
 // flight is one followed canary.
 type flight struct {
 	probes.Canary
-	mailbox string
-	seen    []sighted // copies, to tell a second look from a second copy
+	mailbox      string
+	seen         []sighted // copies, to tell a second look from a second copy
+	wait, forget slot
 }
 
 // sighted is the place of one copy.
@@ -37,19 +50,76 @@ type sighted struct {
 const keepArrived = time.Hour
 
 func newFollower(deadline, retention time.Duration) *follower {
-	return &follower{deadline: deadline, retention: retention, byID: map[probes.ID]*flight{}}
+	return &follower{deadline: deadline, retention: retention, byID: map[probes.ID]*flight{}, open: map[string]*awaited{},
+		leaving: queue{of: func(fl *flight) *slot { return &fl.forget }}}
 }
 
-// add begins to follow a canary that is to be read in mailbox.
+// add begins to follow a canary that is to be read in mailbox. One that is followed
+// already stays as it is.
 func (f *follower) add(c probes.Canary, mailbox string) *flight {
+	if fl := f.byID[c.ID]; fl != nil {
+		return fl
+	}
 	fl := &flight{Canary: c, mailbox: mailbox}
 	f.byID[c.ID] = fl
+	f.place(fl)
 	return fl
 }
 
+// place puts a flight where its outcome belongs.
+func (f *follower) place(fl *flight) {
+	if f.byID[fl.ID] != fl {
+		return // forgotten meanwhile
+	}
+	w := f.open[fl.Route]
+	if w == nil {
+		w = &awaited{mailbox: fl.mailbox, queue: queue{of: func(fl *flight) *slot { return &fl.wait }}}
+		f.open[fl.Route] = w
+	}
+	if fl.Outcome.Open() {
+		w.put(fl, fl.Begun())
+	} else {
+		w.take(fl)
+	}
+	f.leaving.put(fl, f.until(fl))
+}
+
+// until is when a flight can no longer change, or is kept by the journal alone.
+func (f *follower) until(fl *flight) time.Time {
+	until := fl.Sent.Add(f.retention)
+	early := until
+	switch {
+	case fl.Outcome.Arrived():
+		early = fl.Resolved.Add(keepArrived)
+	case !fl.Outcome.Accepted():
+		early = fl.Begun().Add(f.deadline)
+	}
+	if early.Before(until) {
+		return early
+	}
+	return until
+}
+
 // settle sets an outcome at now.
-func (fl *flight) settle(now time.Time, o probes.Outcome, stage probes.Stage) {
+func (f *follower) settle(fl *flight, now time.Time, o probes.Outcome, stage probes.Stage) {
 	fl.Outcome, fl.Stage, fl.Resolved = o, stage, now
+	f.place(fl)
+}
+
+// postpone has an open canary count from begin.
+func (f *follower) postpone(fl *flight, begin time.Time) {
+	fl.Greylisted = begin.Sub(fl.Sent)
+	f.place(fl)
+}
+
+// forget stops following a canary: the journal knows all of it.
+func (f *follower) forget(fl *flight) {
+	if f.byID[fl.ID] != fl {
+		return
+	}
+	delete(f.byID, fl.ID)
+	f.leaving.take(fl)
+	f.open[fl.Route].take(fl)
 }
 
 // news says what a sighting was.
@@ -77,17 +147,17 @@ func (f *follower) sight(fl *flight, s collect.Sighting) news {
 	fl.Seen, fl.Folder = s.At, s.Folder
 	fl.Hops = probes.ParseHops(s.Header)
 	fl.Auth, _ = probes.ParseAuthResults(s.Header, "")
-	fl.Latency = s.At.Sub(fl.Sent)
+	fl.Latency = s.At.Sub(fl.Begun())
 	if !fl.Accepted.IsZero() {
 		fl.Transit = max(0, s.At.Sub(fl.Accepted))
 	}
 	switch {
 	case fl.Outcome == probes.Lost || fl.Outcome == probes.Bounced || fl.Latency > f.deadline:
-		fl.settle(s.At, probes.Late, probes.StageTransit)
+		f.settle(fl, s.At, probes.Late, probes.StageTransit)
 	case s.Junk:
-		fl.settle(s.At, probes.Junked, probes.StageNone)
+		f.settle(fl, s.At, probes.Junked, probes.StageNone)
 	default:
-		fl.settle(s.At, probes.Delivered, probes.StageNone)
+		f.settle(fl, s.At, probes.Delivered, probes.StageNone)
 	}
 	return newsOutcome
 }
@@ -98,19 +168,22 @@ func (f *follower) sight(fl *flight, s collect.Sighting) news {
 // accepted has failed; of what was never more than an intent nothing is known.
 func (f *follower) scanned(now, began time.Time, mailbox string) []*flight {
 	var out []*flight
-	for _, fl := range f.byID {
-		if fl.mailbox != mailbox || !fl.Outcome.Open() || began.Sub(fl.Sent) < f.deadline {
-			continue
+	for _, w := range f.open {
+		for w.mailbox == mailbox {
+			fl, begun := w.first()
+			if fl == nil || began.Sub(begun) < f.deadline {
+				break
+			}
+			switch {
+			case fl.Outcome == probes.Ambiguous && fl.Stage == probes.StageNone: // an intent, cut short by our own end
+				f.settle(fl, now, probes.Unknown, probes.StageNone)
+			case fl.Outcome == probes.Ambiguous:
+				f.settle(fl, now, probes.Failed, probes.StageData)
+			default:
+				f.settle(fl, now, probes.Lost, probes.StageTransit)
+			}
+			out = append(out, fl)
 		}
-		switch {
-		case fl.Outcome == probes.Ambiguous && fl.Stage == probes.StageNone: // an intent, cut short by our own end
-			fl.settle(now, probes.Unknown, probes.StageNone)
-		case fl.Outcome == probes.Ambiguous:
-			fl.settle(now, probes.Failed, probes.StageData)
-		default:
-			fl.settle(now, probes.Lost, probes.StageTransit)
-		}
-		out = append(out, fl)
 	}
 	return out
 }
@@ -120,9 +193,12 @@ func (f *follower) scanned(now, began time.Time, mailbox string) []*flight {
 func (f *follower) forgot(now time.Time, mailbox string) []*flight {
 	var out []*flight
 	for _, fl := range f.byID {
+		if fl.mailbox != mailbox {
+			continue
+		}
 		fl.seen = nil // places mean nothing any more
-		if fl.mailbox == mailbox && fl.Outcome.Open() && !fl.Accepted.IsZero() {
-			fl.settle(now, probes.Unknown, probes.StageRetrieve)
+		if fl.Outcome.Open() && !fl.Accepted.IsZero() {
+			f.settle(fl, now, probes.Unknown, probes.StageRetrieve)
 			out = append(out, fl)
 		}
 	}
@@ -132,8 +208,8 @@ func (f *follower) forgot(now time.Time, mailbox string) []*flight {
 // overdue reports whether a canary of the mailbox is past its deadline and only
 // a scan is missing to say so.
 func (f *follower) overdue(now time.Time, mailbox string) bool {
-	for _, fl := range f.byID {
-		if fl.mailbox == mailbox && fl.Outcome.Open() && now.Sub(fl.Sent) >= f.deadline {
+	for _, w := range f.open {
+		if fl, begun := w.first(); w.mailbox == mailbox && fl != nil && now.Sub(begun) >= f.deadline {
 			return true
 		}
 	}
@@ -142,22 +218,25 @@ func (f *follower) overdue(now time.Time, mailbox string) bool {
 
 // pending counts the open canaries of a route and tells the age of the oldest.
 func (f *follower) pending(now time.Time, route string) (n int, oldest time.Duration) {
-	for _, fl := range f.byID {
-		if fl.Route == route && fl.Outcome.Open() {
-			n++
-			oldest = max(oldest, now.Sub(fl.Sent))
-		}
+	w := f.open[route]
+	if w == nil {
+		return 0, 0
 	}
-	return n, oldest
+	if fl, begun := w.first(); fl != nil {
+		oldest = max(0, now.Sub(begun))
+	}
+	return w.Len(), oldest
 }
 
-// prune forgets what can no longer change, or is kept by the journal alone.
-func (f *follower) prune(now time.Time) {
-	for id, fl := range f.byID {
-		age := now.Sub(fl.Sent)
-		if age > f.retention || fl.Outcome.Arrived() && now.Sub(fl.Resolved) > keepArrived ||
-			!fl.Outcome.Accepted() && age > f.deadline {
-			delete(f.byID, id)
+// prune forgets what can no longer change, or is kept by the journal alone, and
+// returns it.
+func (f *follower) prune(now time.Time) (gone []*flight) {
+	for {
+		fl, until := f.leaving.first()
+		if fl == nil || !now.After(until) {
+			return gone
 		}
+		f.forget(fl)
+		gone = append(gone, fl)
 	}
 }

@@ -157,3 +157,32 @@ func TestConfirmBudgetIsBounded(t *testing.T) {
 		t.Errorf("%d canaries in a burst, want %d and one more every 50 s", n, confirmTokens)
 	}
 }
+
+// The journal forgets what is older than the retention: at the start, and daily
+// after it (a day of an agent takes a minute to simulate).
+func TestTheJournalForgetsWhatIsOld(t *testing.T) {
+	inWorld(t, func(c *Config) {
+		c.Retention = 48 * time.Hour
+		old := probes.Canary{ID: probes.ID{1}, Route: "here-mail", Service: "mail", Sent: time.Now().Add(-49 * time.Hour), Outcome: probes.Delivered}
+		soon := probes.Canary{ID: probes.ID{2}, Route: "here-mail", Service: "mail", Sent: time.Now().Add(-47 * time.Hour), Outcome: probes.Lost}
+		for _, x := range []probes.Canary{old, soon} {
+			if err := c.Journal.Save(x); err != nil {
+				t.Error(err)
+			}
+		}
+	}, func(w *world) {
+		known := func(id probes.ID) bool {
+			_, ok, err := w.journal.Canary(id)
+			return ok && err == nil
+		}
+		w.within(time.Minute, "the old one is forgotten", func() bool { return !known(probes.ID{1}) })
+		if !known(probes.ID{2}) {
+			t.Error("what is younger than the retention is forgotten")
+		}
+		w.stop()
+		time.Sleep(2 * time.Hour)
+		w.change = func(c *Config) { c.Retention = 48 * time.Hour }
+		w.start()
+		w.within(time.Minute, "the other one is forgotten two hours later", func() bool { return !known(probes.ID{2}) })
+	})
+}

@@ -69,6 +69,8 @@ func (m *agentMetrics) route(a *Agent, r *route) {
 	m.Histogram("mailquorum_canary_transit_seconds", r.Name, r.Service)
 	m.Counter("mailquorum_canary_duplicates_total", r.Name)
 	m.Counter("mailquorum_canary_altered_total", r.Name)
+	m.Counter("mailquorum_canaries_greylisted_total", r.Name)
+	m.Histogram("mailquorum_greylist_delay_seconds", r.Name)
 	for _, method := range []string{"spf", "dkim", "dmarc"} { // other results appear with the first of them
 		m.Counter("mailquorum_authentication_results_total", r.Name, method, "pass")
 		m.Counter("mailquorum_authentication_results_total", r.Name, method, "fail")
@@ -140,6 +142,7 @@ func (m *agentMetrics) submitted(r *route, c probes.Canary) {
 	for _, t := range c.Timings {
 		m.Histogram("mailquorum_stage_duration_seconds", r.Name, t.Stage.String()).Update(t.Duration.Seconds())
 	}
+	m.postponed(r, c)
 	if !c.TLS.NotAfter.IsZero() {
 		m.expiry[r.Name].Set(float64(c.TLS.NotAfter.Unix()))
 	}

@@ -53,6 +53,7 @@ func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 	case newsOutcome:
 		saved := a.save(c)
 		a.finish(r, c)
+		a.leave(fl, saved)
 		level := slog.LevelDebug
 		if c.Outcome == probes.Late { // it may have been logged as lost
 			level = slog.LevelInfo
@@ -107,27 +108,29 @@ func (a *Agent) recognise(tags []string) (probes.ID, bool) {
 func (a *Agent) scanned(mailbox string, began time.Time) {
 	now := time.Now()
 	a.mu.Lock()
-	missing := copies(a.follow.scanned(now, began, mailbox))
+	missing := a.follow.scanned(now, began, mailbox)
 	for _, r := range a.routes {
 		if r.Mailbox == mailbox {
 			r.evidence.ReadSide(now, nil)
 		}
 	}
-	a.observeAll(now, missing)
+	settled := copies(missing)
+	a.observeAll(now, settled)
 	a.mu.Unlock()
 	a.metrics.scanned(mailbox, began)
-	a.conclude(missing)
+	a.conclude(missing, settled)
 }
 
 // reset takes the news that a mailbox lost its memory.
 func (a *Agent) reset(mailbox, reason string) {
 	now := time.Now()
 	a.mu.Lock()
-	unknown := copies(a.follow.forgot(now, mailbox))
-	a.observeAll(now, unknown)
+	unknown := a.follow.forgot(now, mailbox)
+	settled := copies(unknown)
+	a.observeAll(now, settled)
 	a.mu.Unlock()
 	a.log.Warn("mailbox starts anew: what was in flight is unknown", "mailbox", mailbox, "reason", reason, "canaries", len(unknown))
-	a.conclude(unknown)
+	a.conclude(unknown, settled)
 }
 
 func copies(fls []*flight) []probes.Canary {
@@ -145,12 +148,13 @@ func (a *Agent) observeAll(now time.Time, cs []probes.Canary) {
 	}
 }
 
-// conclude journals and counts settled canaries.
-func (a *Agent) conclude(cs []probes.Canary) {
-	for _, c := range cs {
+// conclude journals and counts settled canaries, cs as they were when they were.
+func (a *Agent) conclude(fls []*flight, cs []probes.Canary) {
+	for i, c := range cs {
 		a.log.Info("canary settled", "route", c.Route, "canary", c.ID.String(), "outcome", c.Outcome.String())
-		a.save(c)
+		saved := a.save(c)
 		a.finish(a.route(c.Route), c)
+		a.leave(fls[i], saved)
 	}
 	if len(cs) > 0 {
 		a.urge()

@@ -106,6 +106,7 @@ func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
 	sending, done := outlive(ctx, stopGrace)
 	res, err := r.send(sending, letter.Bytes())
 	done()
+	res, err = a.insist(ctx, r, fl, letter.Bytes(), res, err)
 	a.submitted(r, fl, res, err)
 	if err == nil {
 		a.boxes[r.Mailbox].Expect(r.likely(a.timing.Interval))
@@ -142,7 +143,7 @@ func (a *Agent) submitted(r *route, fl *flight, res submit.Result, err error) {
 	switch e := probes.AsError(probes.StageNone, err); {
 	case e == nil && fl.Outcome.Open():
 		fl.Outcome, fl.Stage = probes.InFlight, probes.StageNone
-		r.evidence.Accepted(now, fl.ID, fl.Sent)
+		r.evidence.Accepted(now, fl.ID, fl.Begun())
 	case e == nil: // seen before the reply to DATA came back
 		fl.Transit = max(0, fl.Seen.Sub(fl.Accepted))
 	default:
@@ -152,9 +153,9 @@ func (a *Agent) submitted(r *route, fl *flight, res submit.Result, err error) {
 		}
 		if e.Outcome == probes.Ambiguous && fl.Outcome.Open() {
 			fl.Outcome, fl.Stage = probes.Ambiguous, probes.StageData
-			r.evidence.Accepted(now, fl.ID, fl.Sent)
+			r.evidence.Accepted(now, fl.ID, fl.Begun())
 		} else if fl.Outcome.Open() {
-			fl.settle(now, e.Outcome, e.Stage)
+			a.follow.settle(fl, now, e.Outcome, e.Stage)
 			settled = true
 		}
 	}
@@ -164,13 +165,27 @@ func (a *Agent) submitted(r *route, fl *flight, res submit.Result, err error) {
 	}
 	a.mu.Unlock()
 	a.metrics.submitted(r, c)
-	a.save(c)
+	saved := a.save(c)
 	if err != nil {
 		a.log.Warn("submission failed", "route", r.Name, "canary", c.ID.String(), "outcome", c.Outcome.String(), "err", err)
 		a.urge()
 	}
 	if settled {
 		a.finish(r, c)
+		a.leave(fl, saved)
+	}
+}
+
+// leave stops following a canary whose outcome is on disk: a sighting finds it
+// there, however late it comes, and until then it costs no memory.
+func (a *Agent) leave(fl *flight, saved bool) {
+	if !saved {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !fl.Outcome.Open() && (!fl.Outcome.Arrived() || fl.Outcome == probes.Late) {
+		a.follow.forget(fl)
 	}
 }
 

@@ -24,7 +24,10 @@ func (a *Agent) tick(ctx context.Context) {
 				scan = append(scan, name)
 			}
 		}
-		a.follow.prune(now)
+		for _, fl := range a.follow.prune(now) {
+			delete(a.spans, fl.ID)
+			a.route(fl.Route).kept(fl.ID)
+		}
 		a.mu.Unlock()
 		last = now
 		for _, name := range scan {
@@ -36,6 +39,37 @@ func (a *Agent) tick(ctx context.Context) {
 			a.remember()
 		}
 	})
+}
+
+// pruning is how often the journal forgets, and pruneBatches the most that it
+// forgets at a time: a thousand canaries each.
+const (
+	pruning      = 24 * time.Hour
+	pruneBatches = 1000
+)
+
+// pruneJournal forgets canaries that are older than the retention, at the start
+// and once a day.
+func (a *Agent) pruneJournal(ctx context.Context) {
+	prune := func(now time.Time) {
+		gone := int64(0)
+		for range pruneBatches {
+			n, err := a.cfg.Journal.Prune(now.Add(-a.cfg.Retention))
+			if err != nil {
+				a.metrics.journalError(err)
+				a.log.Warn("the journal cannot forget old canaries", "err", err)
+				return
+			}
+			if gone += n; n == 0 || ctx.Err() != nil {
+				break
+			}
+		}
+		if gone > 0 {
+			a.log.Info("the journal has forgotten old canaries", "canaries", gone)
+		}
+	}
+	prune(time.Now())
+	every(ctx, pruning, prune)
 }
 
 // maxMeshHealth is the worst mesh health score with which a region still votes.

@@ -15,7 +15,7 @@ import (
 // submission, one for the transit, each with the times that were measured.
 func drawSpans(tracer trace.Tracer, root trace.Span, c probes.Canary) {
 	ctx := trace.ContextWithSpan(context.Background(), root)
-	at := c.Sent
+	at := c.Begun()
 	for _, t := range c.Timings {
 		_, s := tracer.Start(ctx, t.Stage.String(), trace.WithTimestamp(at))
 		at = at.Add(t.Duration)
@@ -43,6 +43,6 @@ func drawSpans(tracer trace.Tracer, root trace.Span, c probes.Canary) {
 
 // evidenceOf is what the evidence needs to know of a canary.
 func evidenceOf(c probes.Canary) evidence.Observation {
-	return evidence.Observation{ID: c.ID, Sent: c.Sent, Outcome: c.Outcome, Stage: c.Stage, Reply: c.Reply,
+	return evidence.Observation{ID: c.ID, Sent: c.Begun(), Outcome: c.Outcome, Stage: c.Stage, Reply: c.Reply,
 		Latency: c.Latency, Confirm: c.Confirm}
 }

@@ -60,7 +60,7 @@ type Canary struct {
 	Accepted time.Time     `json:"accepted,omitzero"`  // final reply to DATA
 	Seen     time.Time     `json:"seen,omitzero"`      // first sighting in a mailbox
 	Resolved time.Time     `json:"resolved,omitzero"`  // last change of Outcome
-	Latency  time.Duration `json:"latency,omitempty"`  // Sent to Seen, monotonic where the process lived that long
+	Latency  time.Duration `json:"latency,omitempty"`  // Begun to Seen, monotonic where the process lived that long
 	Transit  time.Duration `json:"transit,omitempty"`  // Accepted to Seen
 	Timings  []Timing      `json:"timings,omitempty"`  // of the stages passed
 	Outcome  Outcome       `json:"outcome"`            //
@@ -75,7 +75,13 @@ type Canary struct {
 	Auth     AuthResults   `json:"auth,omitzero"`      // what the receiver found of SPF, DKIM and DMARC
 	TLS      TLSFacts      `json:"tls,omitzero"`       // of the submission
 	Egress   string        `json:"egress,omitempty"`   // local address of the submission
+
+	Greylisted time.Duration `json:"greylisted,omitempty"` // from Sent to the begin of the attempt that counts
 }
+
+// Begun is when the attempt that counts began: latency and deadline are measured
+// from it.
+func (c Canary) Begun() time.Time { return c.Sent.Add(c.Greylisted) }
 
 // TLSFacts is what is kept of a TLS connection.
 type TLSFacts struct {

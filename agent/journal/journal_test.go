@@ -113,3 +113,25 @@ func TestLearnedIsKept(t *testing.T) {
 		}
 	}
 }
+
+func TestPruneForgetsTheOldAlone(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "agent.db"))
+	now := time.Now()
+	young := probes.Canary{ID: probes.NewID(), Route: "r", Service: "s", Sent: now, Outcome: probes.Lost}
+	if err := j.Save(young); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := j.Save(probes.Canary{ID: probes.NewID(), Route: "r", Service: "s", Sent: now.Add(-8 * 24 * time.Hour), Outcome: probes.Delivered}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int64{3, 0} {
+		if n, err := j.Prune(now.Add(-7 * 24 * time.Hour)); n != want || err != nil {
+			t.Errorf("forgot %d, want %d: %v", n, want, err)
+		}
+	}
+	if _, ok, err := j.Canary(young.ID); !ok || err != nil {
+		t.Errorf("the young one: %v %v", ok, err)
+	}
+}

@@ -33,6 +33,8 @@ var Families = []Family{
 	{"mailquorum_oldest_pending_seconds", Gauge, []string{"route", "service"}, "Age of the oldest canary whose outcome is open; 0 when there is none."},
 	{"mailquorum_canary_duplicates_total", Counter, []string{"route"}, "Second and further copies of canaries."},
 	{"mailquorum_canary_altered_total", Counter, []string{"route"}, "Canaries whose content changed on the way."},
+	{"mailquorum_canaries_greylisted_total", Counter, []string{"route"}, "Attempts that were greylisted and are tried again after a pause."},
+	{"mailquorum_greylist_delay_seconds", Histogram, []string{"route"}, "By how long greylisting delayed canaries that were then accepted; no part of their latency."},
 	{"mailquorum_authentication_results_total", Counter, []string{"route", "method", "result"}, "What the receiving provider found of the canaries that arrived, by method (spf, dkim, dmarc) and result (RFC 8601 section 2.7, or other)."},
 	{"mailquorum_foreign_tags_total", Counter, []string{"mailbox"}, "Mails with a tag that this agent did not make: another agent's or forged. Never counted, never touched."},
 	{"mailquorum_unknown_canaries_total", Counter, []string{"mailbox"}, "Mails with a genuine tag of this agent that its journal does not know."},
