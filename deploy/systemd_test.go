@@ -111,7 +111,7 @@ func TestUnits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`: credential:([\w-]+)`).FindAllSubmatch(example, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^[^#\n]*: credential:([\w-]+)`).FindAllSubmatch(example, -1) {
 			name := string(m[1])
 			if !slices.ContainsFunc(d["Service.LoadCredential"], func(v string) bool { return strings.HasPrefix(v, name+":/etc/mailquorum/") }) {
 				t.Errorf("%s: no LoadCredential= for %s, which `config example %s` refers to", path, name, kind)
