@@ -97,11 +97,14 @@ func (c *Coordinator) act(subject incident.Subject, notices []incident.Notice, m
 		c.cfg.Store.Note(store.Change{Machine: machine})
 		return
 	}
-	for _, n := range notices {
-		change := store.Change{Machine: machine, Events: []api.Event{{At: n.At, What: string(n.Kind), Text: n.Text}}}
+	for i, n := range notices {
+		change := store.Change{Events: []api.Event{{At: n.At, What: string(n.Kind), Text: n.Text}}}
 		in := c.incident(n)
 		change.Incident = &in
 		change.Jobs = c.jobs(n)
+		if i == len(notices)-1 { // until all is kept, a crash must find the machine as it was
+			change.Machine = machine
+		}
 		if err := c.cfg.Store.Commit(change); err != nil {
 			c.log.Error("decided, and not on disk", "notice", string(n.Kind), "subject", string(n.Subject), "err", err)
 		}
