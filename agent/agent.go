@@ -80,7 +80,8 @@ type Agent struct {
 	boxes   map[string]*collect.Mailbox
 	metrics *agentMetrics
 	log     *slog.Logger
-	beat    atomic.Int64 // Unix nanoseconds of the last turn of the tick loop
+	beat    atomic.Int64  // Unix nanoseconds of the last turn of the tick loop
+	news    chan struct{} // capacity 1: something that a vote may depend on
 
 	mu        sync.Mutex
 	follow    *follower
@@ -136,7 +137,7 @@ func New(cfg Config) (*Agent, error) {
 		log:    cfg.Log.With("node", cfg.Node),
 		follow: newFollower(timing.Deadline, cfg.Retention), board: report.NewBoard(cfg.Roster, cfg.Node), shelf: report.NewShelf(),
 		incidents: incident.Records(cfg.Roster), spans: map[probes.ID]trace.Span{},
-		confirms: newConfirmBudget(timing),
+		confirms: newConfirmBudget(timing), news: make(chan struct{}, 1),
 	}
 	for _, s := range cfg.Roster.Services {
 		for _, q := range []report.Question{report.Outage, report.Degraded, report.Account} {

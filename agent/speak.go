@@ -12,14 +12,30 @@ import (
 
 // speak reports this agent's votes: every Timing.Report, and every Timing.Alert
 // while it is suspicious or an incident is open.
+//
+// Whoever has news (urge) has it reported at once, but not more than ten times in a
+// Timing.Alert: a report counts canaries in the journal, and when a backlog is
+// delivered thousands of them are news within a second.
 func (a *Agent) speak(ctx context.Context) {
+	t := time.NewTicker(a.timing.Alert)
+	defer t.Stop()
 	last := time.Time{}
-	every(ctx, a.timing.Alert, func(now time.Time) {
-		if now.Sub(last) >= a.timing.Report-a.timing.Alert/2 || a.excited(now) {
-			last = now
-			a.utter(now)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			if now.Sub(last) < a.timing.Report-a.timing.Alert/2 && !a.excited(now) {
+				continue
+			}
+		case <-a.news:
+			if pause := a.timing.Alert/10 - time.Since(last); pause > 0 && !wait(ctx, pause) {
+				return
+			}
 		}
-	})
+		last = time.Now()
+		a.utter(last)
+	}
 }
 
 // excited reports whether others should hear this agent's votes often.
@@ -41,8 +57,9 @@ func (a *Agent) excited(now time.Time) bool {
 
 // urge reports at once: something changed that a vote may depend on.
 func (a *Agent) urge() {
-	if a.mesh != nil {
-		a.utter(time.Now())
+	select {
+	case a.news <- struct{}{}:
+	default: // it is reported with what is waiting
 	}
 }
 
