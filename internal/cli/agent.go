@@ -43,7 +43,7 @@ func runAgent(ctx context.Context, c *config.Agent, d Daemon) (err error) {
 			d.Log.Warn("traces were not all sent", "err", err)
 		}
 	}()
-	sources, err := tokens(c, d.Log)
+	sources, err := tokens(c, nil, d.Log)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ const checkDeadline = 60 * time.Second
 // runCheck sends one canary per route and reports. It returns the exit code.
 func runCheck(ctx context.Context, a *config.Agent, o CheckOptions) (int, error) {
 	log := slog.New(slog.NewTextHandler(o.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	sources, err := tokens(a, log)
+	sources, err := tokens(a, nil, log)
 	if err != nil {
 		return exitFailure, err
 	}

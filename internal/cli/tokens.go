@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 
 	"mailquorum/internal/config"
@@ -10,13 +11,14 @@ import (
 	"mailquorum/probes/token"
 )
 
-// tokens are the configured sources of tokens, by name. The newest refresh token
+// tokens are the configured sources of tokens, by name; client (nil: the usual one)
+// asks for them. The newest refresh token
 // of each is kept in the state directory. Where that cannot be, it is said: the
 // tokens are good until the process ends.
-func tokens(a *config.Agent, log *slog.Logger) (map[string]*token.Source, error) {
+func tokens(a *config.Agent, client *http.Client, log *slog.Logger) (map[string]*token.Source, error) {
 	out := map[string]*token.Source{}
 	for _, o := range a.OAuth {
-		c := token.Config{Endpoint: o.Endpoint, ClientID: o.ClientID, ClientSecret: o.ClientSecret.Secret, Scopes: o.Scopes, BasicAuth: o.BasicAuth}
+		c := token.Config{Endpoint: o.Endpoint, ClientID: o.ClientID, ClientSecret: o.ClientSecret.Secret, Scopes: o.Scopes, BasicAuth: o.BasicAuth, Client: client}
 		if configured := o.RefreshToken.Secret; !configured.Empty() {
 			path := filepath.Join(a.State, "oauth-"+o.Name+".json")
 			newest, err := token.Kept(path, configured)
