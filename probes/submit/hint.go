@@ -23,7 +23,7 @@ func hintOfReply(cfg Config, stage probes.Stage, r probes.Reply) string {
 	case says(text, []string{"application-specific password", "app password", "invalidsecondfactor"}):
 		return "the account wants an app password: make one for the canary account"
 	case says(text, []string{"smtpclientauthentication is disabled", "basic authentication is disabled"}):
-		return "the provider has switched off passwords for SMTP: use mechanism xoauth2"
+		return "the provider has switched off passwords for SMTP: log in with tokens, see oauth in the agent's configuration"
 	case stage == probes.StageAuth && r.Code == 535 && cfg.Tokens != nil:
 		return fmt.Sprintf("the provider refuses the token for %q: check its scopes, and whether the account may use SMTP", probes.Clean(cfg.Username))
 	case stage == probes.StageAuth && r.Code == 535:
@@ -40,6 +40,8 @@ func hintOfReply(cfg Config, stage probes.Stage, r probes.Reply) string {
 		return "the canary's mailbox is full: empty it"
 	case strings.Contains(text, "internal resource") && strings.Contains(text, "mimecast"):
 		return "Mimecast answers so when it greylists an unknown sender: permit the canary's sender address"
+	case Greylisted(&probes.Error{Stage: stage, Outcome: probes.Throttled, Reply: r}):
+		return "the server greylists the canary's sender: an agent tries again by itself, a check may be repeated in five minutes; or permit the sender"
 	case strings.Contains(text, "relay"):
 		return "the server relays for this account or address not at all: check username, from and to"
 	}
