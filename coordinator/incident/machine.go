@@ -129,9 +129,7 @@ func (m *Machine) Step(now time.Time, v verdict.Verdict) []Notice {
 	m.s.unproven = nil
 	out := m.supersede(now, v)
 	m.remember(now, v)
-	switch {
-	case v.Blind():
-		m.s.holdSince = time.Time{}
+	switch { // one that is blind neither opens nor has a quorum up
 	case !m.s.Record.Open():
 		if v.Opens() {
 			out = append(out, m.open(now, v)...)

@@ -51,6 +51,18 @@ func TestMergeIsAJoin(t *testing.T) {
 		if ab.Opened != max(a.Opened, b.Opened) || ab.Closed != max(a.Closed, b.Closed) || ab.Opened-ab.Closed > 1 {
 			t.Fatalf("%+v", ab)
 		}
+		onset := max(a.Onset, b.Onset) // 0 is unknown
+		switch {
+		case a.Opened > b.Opened:
+			onset = a.Onset
+		case a.Opened < b.Opened:
+			onset = b.Onset
+		case a.Onset > 0 && b.Onset > 0:
+			onset = min(a.Onset, b.Onset)
+		}
+		if ab.Onset != onset {
+			t.Fatalf("onset %d of %d and %d", ab.Onset, a.Onset, b.Onset)
+		}
 		if ab.Epoch() != ab.Closed+1 || ab.Open() != (ab.Opened > ab.Closed) {
 			t.Fatalf("%+v", ab)
 		}

@@ -190,6 +190,84 @@ func TestCertificateOfRandomVerdicts(t *testing.T) {
 	}
 }
 
+// TestCertificateWantsDomains: what Tally asks of votes that open, Verify asks of
+// the bytes; up votes need no domains.
+func TestCertificateWantsDomains(t *testing.T) {
+	for _, c := range []struct {
+		domains, accounts string
+		stage             probes.Stage
+		want              string
+	}{
+		{"xxxyy", "11111", probes.StageAuth, "AUTH fails in one credential domain only"},
+		{"xxxyy", "11111", probes.StageConnect, "all of one failure domain"},
+		{"xxyyy", "11111", probes.StageConnect, ""},
+		{"xxyyy", "11111", probes.StageAuth, "AUTH fails in one credential domain only"},
+		{"xxyyy", "11211", probes.StageAuth, ""},
+		{"xxxyy", "12111", probes.StageAuth, "all of one failure domain"},
+		{"xxxxx", "11111", probes.StageConnect, ""},
+	} {
+		r := five()
+		for i := range r.Regions {
+			r.Regions[i].Domain = c.domains[i : i+1]
+			r.Nodes[r.NodeIndex("agent-"+r.Regions[i].Name)].Credentials = c.accounts[i : i+1]
+		}
+		cl := reporttest.New(r)
+		cl.Board(self)
+		for range 2 {
+			cl.Round(time.Second, func(n roster.Node) []report.Vote {
+				if n.Region > "c" {
+					return says(vote.Up, 1)
+				}
+				return []report.Vote{{Opinion: vote.Down, Epoch: 1, Stage: c.stage}}
+			})
+		}
+		v := tally(cl, 1)
+		var forged Certificate
+		for _, b := range v.Ballots[:3] {
+			forged.Reports = append(forged.Reports, b.Raw...)
+		}
+		err := forged.Verify(r, report.Outage, "mail", 1, vote.Down)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if _, ok := v.Certificate(vote.Down); ok != (c.want == "") || ok != v.Opens() {
+			t.Errorf("%+v: certificate %v\n%s", c, ok, v.Describe())
+		}
+	}
+}
+
+// TestCertificateOfBadHearing: agents hear each other badly. A certificate may be
+// wanting then, but one that is given verifies.
+func TestCertificateOfBadHearing(t *testing.T) {
+	given := 0
+	rapid.Check(t, func(t *rapid.T) {
+		r := five()
+		c := reporttest.New(r)
+		c.Board(self)
+		deaf := map[string]bool{}
+		for _, to := range r.Nodes {
+			for _, from := range r.Nodes {
+				if to.Role == roster.Agent && from.Role == roster.Agent && rapid.IntRange(0, 3).Draw(t, "deaf") == 0 {
+					deaf[to.Name+from.Name] = true
+				}
+			}
+		}
+		c.Hears = func(to, from string) bool { return !deaf[to+from] }
+		for range 2 {
+			c.Round(time.Second, func(roster.Node) []report.Vote { return says(vote.Down, 1) })
+		}
+		if cert, ok := tally(c, 1).Certificate(vote.Down); ok {
+			given++
+			if err := cert.Verify(r, report.Outage, "mail", 1, vote.Down); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if given == 0 {
+		t.Error("none was given")
+	}
+}
+
 // TestLiarCannotSpoilACertificate: one region's report with false echoes does not
 // keep the others from proving what they say, even if it looks best.
 func TestLiarCannotSpoilACertificate(t *testing.T) {
