@@ -106,7 +106,7 @@ func (m *Machine) Intermittent() bool { return m.s.Relapses > 0 }
 // Hold is how long the up votes must last before the incident closes: CloseHold,
 // doubled by each relapse, at most 15 times as long.
 func (m *Machine) Hold() time.Duration {
-	return m.timing.CloseHold * time.Duration(min(1<<min(m.s.Relapses, 4), maxHold))
+	return m.timing.CloseHold * time.Duration(min(1<<max(0, min(m.s.Relapses, 4)), maxHold))
 }
 
 // Unproven is why the newest step could not open or close though a quorum of

@@ -135,3 +135,19 @@ expect state full at 10:05
 		t.Errorf("%d lines\n%v", len(lines), got)
 	}
 }
+
+// FuzzParse: no text makes the parser panic.
+func FuzzParse(f *testing.F) {
+	all, err := Stories()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range all {
+		f.Add(s.Text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if s, err := Parse("fuzz", text); err == nil && (len(s.Roster.Regions) == 0 || len(s.Routes) != len(s.Roster.Services)) {
+			t.Fatalf("%+v", s)
+		}
+	})
+}

@@ -16,8 +16,15 @@
 //	begin HH:MM                            default 09:00; three days of health before it were learned from
 //	until TIME                             the end
 //
-//	TIME[-TIME] [WHO] WHAT                 something happens (package-level table of effects)
+//	TIME[-TIME] [WHO] WHAT                 something happens, for a while or from then on:
 //	expect ...                             what must be said (see Expectation)
+//
+// What the provider does, as WHO meets it: fail STAGE [CODE [STATUS]] [after D],
+// hold (accepted, and delivered when it ends, with what is under way), drop, slow
+// xN, bounce [CODE [STATUS]] [after D], junk, cut (the reply to DATA is lost),
+// unreadable STAGE (the mailbox), empty (the mailbox). What regions do: offline,
+// nodns, clock OFFSET, starved, stopped, restart, lies down|up, split (from the
+// others), reboot N|all (coordinators). Most take "share P%" of the canaries.
 //
 // A TIME is a clock time HH:MM[:SS] of the first day, D/HH:MM of day D (1 is the
 // first), or +DURATION since the beginning. WHO is "all" (the default), or regions
