@@ -85,7 +85,7 @@ With --output nagios the exit codes are those of Nagios: 0 OK, 1 WARNING,
 			if err != nil && output == "nagios" {
 				line, _, _ := strings.Cut(err.Error(), "\n")
 				fmt.Fprintf(cmd.OutOrStdout(), "MAILQUORUM UNKNOWN - %s\n", line)
-				return exitError{3, err}
+				return exitError{code: 3} // said on standard output, where Nagios reads
 			}
 			if err != nil {
 				return err

@@ -44,6 +44,10 @@ func hintOfReply(cfg Config, stage probes.Stage, r probes.Reply) string {
 		return "the server greylists the canary's sender: an agent tries again by itself, a check may be repeated in five minutes; or permit the sender"
 	case strings.Contains(text, "relay"):
 		return "the server relays for this account or address not at all: check username, from and to"
+	case stage == probes.StageConnect && r.Code == 550 && strings.Contains(text, "helo"):
+		return "the server refuses the name in EHLO: set hello to a name that resolves to this host"
+	case r.Code >= 550 && strings.HasPrefix(r.Enhanced, "5.7."):
+		return "the server's policy refuses the canary: permit its sender, or look for a block list, a sending limit or an SPF failure in the reply"
 	}
 	return ""
 }
