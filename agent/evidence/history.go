@@ -54,8 +54,9 @@ type entry struct {
 	class    class
 	stage    probes.Stage
 	reason   vote.Reason
-	excused  bool // failed or may fail by a local fault: no evidence, unless it arrives
-	slow     bool // arrived later than the learned p95
+	excused  bool    // failed or may fail by a local fault: no evidence, unless it arrives
+	pace     float64 // log of its latency over the median
+	slow     bool    // arrived later than the learned p95
 	confirm  bool
 }
 

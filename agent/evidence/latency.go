@@ -7,16 +7,18 @@ import (
 )
 
 const (
-	safety      = 1.5    // ages are divided by it before they count against the provider
+	safety      = 1.5    // ages are divided by it before they count against the provider,
+	unproven    = 2.7    // or by this while nothing sent later has arrived,
+	proof       = 8      // and by less the more has: as if this many times as many
 	slowest     = 4      // the slowness of the hour is believed up to here
-	slowWeight  = 0.2    // of the newest delivery in the slowness of the hour
+	slowWeight  = 0.3    // of the newest delivery in the slowness of the hour
 	slowBias    = 0.15   // of the mean log latency over the log median, which is no slowness
 	accuracy    = 0.02   // relative, of the sketch
 	memory      = 20000  // canaries over which old latencies fade: 14 days at one a minute
 	priorWeight = 20     // canaries that the assumption about latency weighs, before any is learned
 	tableSize   = 256    // points of the survival table
 	tableSpan   = 250000 // its last age over its first
-	refresh     = 64     // canaries between two tables
+	refresh     = 64     // canaries between two tables, four times as many once much is known
 )
 
 // latencies is what a route has learned about the time from sending to arrival:
@@ -28,16 +30,22 @@ type latencies struct {
 
 	slowness float64 // how many times slower than usual the provider is in this hour: 1 to slowest
 
-	first float64 // age of the table's first point, in seconds
-	step  float64 // between its points, in log age
-	prior float64 // median latency assumed before any is learned, in seconds
+	first float64            // age of the table's first point, in seconds
+	step  float64            // between its points, in log age
+	prior [tableSize]float64 // what is assumed before any is learned, weighed
 	table [tableSize]float64
+	known float64 // canaries that the table is made of
 
 	median, p95, p99, p999 float64 // seconds, without safety
 }
 
 func newLatencies(p *Params) *latencies {
-	l := &latencies{first: p.Interval.Seconds() / 6000, step: math.Log(tableSpan) / (tableSize - 1), prior: p.Drought.Seconds() / 6}
+	l := &latencies{first: p.Interval.Seconds() / 6000, step: math.Log(tableSpan) / (tableSize - 1)}
+	median := p.Drought.Seconds() / 6 // assumed, with sigma 1
+	for i := range l.prior {
+		z := math.Log(l.first) + float64(i)*l.step - math.Log(median)
+		l.prior[i] = priorWeight * 0.5 * math.Erfc(z/math.Sqrt2)
+	}
 	sk, err := ddsketch.LogCollapsingLowestDenseDDSketch(accuracy, 1024)
 	if err != nil {
 		panic("evidence: " + err.Error()) // constant accuracy
@@ -53,7 +61,7 @@ func (l *latencies) learn(latency float64) {
 	if !(latency > 0) || l.sketch.Add(latency) != nil {
 		return
 	}
-	if l.fresh++; l.fresh >= refresh || l.sketch.GetCount() < refresh {
+	if l.fresh++; l.fresh >= 4*refresh || l.fresh >= refresh && l.known < 64*refresh || l.known < refresh {
 		l.tabulate()
 	}
 }
@@ -78,7 +86,7 @@ func (l *latencies) tabulate() {
 		l.sketch.Reweight(math.Exp(-float64(l.fresh) / memory)) // positive: no error
 	}
 	l.fresh = 0
-	n := l.sketch.GetCount()
+	l.known = l.sketch.GetCount()
 	var hist [tableSize]float64 // weight in (age i-1, age i]
 	beyond := 0.0
 	l.sketch.ForEach(func(v, count float64) bool {
@@ -90,9 +98,7 @@ func (l *latencies) tabulate() {
 		return false
 	})
 	for i := tableSize - 1; i >= 0; i-- {
-		z := (math.Log(l.first) + float64(i)*l.step - math.Log(l.prior)) // sigma 1
-		prior := 0.5 * math.Erfc(z/math.Sqrt2)
-		l.table[i] = (beyond + priorWeight*prior) / (n + priorWeight)
+		l.table[i] = (beyond + l.prior[i]) / (l.known + priorWeight)
 		beyond += hist[i]
 	}
 	l.median, l.p95, l.p99, l.p999 = l.quantile(0.5), l.quantile(0.95), l.quantile(0.99), l.quantile(0.999)

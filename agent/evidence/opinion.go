@@ -152,9 +152,13 @@ func (r *Route) Suspicious(now time.Time) bool {
 		return false
 	}
 	o := r.weigh(n, outage)
-	return o.w >= suspectAt && o.newest >= 0 && n-o.known <= 2*r.p.Interval
+	return (o.w >= suspectAt || o.overdue && o.w >= suspectOverdue) && o.newest >= 0 && n-o.known <= 2*r.p.Interval
 }
 
 // suspectAt is W at which others are asked to probe: one failure is enough, a
 // failure and a success after it is not.
 const suspectAt = 3.6
+
+// suspectOverdue is the same where the newest evidence is overdue mail: it ends by
+// itself, when the mail arrives or a later one does.
+const suspectOverdue = 2.7

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"math"
 	"time"
 
 	"mailquorum/internal/vote"
@@ -31,8 +32,9 @@ type Route struct {
 	down   [questions]bool // said so last: it takes more to say up again
 	slows  int             // slow canaries in past
 
-	lat  *latencies
-	rate failures
+	lat    *latencies
+	scales []float64 // by place in past: see pace
+	rate   failures
 
 	read    reading
 	blind   bool          // the read side fails, since
@@ -58,6 +60,7 @@ func NewRoute(p Params, now time.Time) *Route {
 	}
 	r := &Route{p: p, epoch: now, past: newHistory(size), lat: newLatencies(&p)}
 	r.remodel()
+	r.scales = make([]float64, size)
 	return r
 }
 
@@ -136,6 +139,9 @@ func (r *Route) Observe(now time.Time, o Observation) {
 	}
 	e := entry{id: o.ID, at: sent, known: n, class: c, stage: o.Stage, code: int32(o.Reply.Code), enhanced: o.Reply.Enhanced,
 		confirm: o.Confirm, reason: reasonOf(o.Outcome, o.Stage), slow: r.isSlow(o)}
+	if o.Latency > 0 {
+		e.pace = min(math.Log(2*slowest), math.Log(o.Latency.Seconds()/r.lat.median))
+	}
 	if e.stage == probes.StageNone {
 		e.stage = stageOf(o.Outcome)
 	}

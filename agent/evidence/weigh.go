@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"math"
 	"time"
 
 	"mailquorum/internal/vote"
@@ -59,6 +60,9 @@ func (r *Route) weigh(now time.Duration, q question) result {
 		limit = r.droughtAge()
 		count = q == outage && !r.p.without(Overdue)
 	)
+	if count {
+		r.pace(from)
+	}
 	settled := true
 	for i := from; i < len(r.past.buf); i++ {
 		e := &r.past.buf[i]
@@ -80,7 +84,7 @@ func (r *Route) weigh(now time.Duration, q question) result {
 				if !count {
 					continue
 				}
-				if s := r.lat.survival(age / scale); s < overdueFrom {
+				if s := r.lat.survival(age / max(scale, r.scales[i])); s < overdueFrom {
 					res.bad(m, e.at, s)
 					res.newest, res.known, res.overdue = i, seen, true
 				}
@@ -108,6 +112,29 @@ func (r *Route) weigh(now time.Duration, q question) result {
 		res.drought, res.known = true, seen
 	}
 	return res
+}
+
+// pace fills in by what the age of each pending canary from a place on is divided:
+// by how fast those are that were sent later and have arrived. Without such, it may
+// just be a slow hour.
+func (r *Route) pace(from int) {
+	sum, k := 0.0, 0.0
+	for i := len(r.past.buf) - 1; i >= from; i-- {
+		switch e := &r.past.buf[i]; e.class {
+		case arrived:
+			sum += max(0, e.pace)
+			k++
+		case pending:
+			f := 1.0
+			if !r.p.without(Safety) {
+				f = safety + (unproven-safety)/(1+proof*k)
+			}
+			if k > 0 && !r.p.without(Adaptation) {
+				f *= math.Exp(sum / k)
+			}
+			r.scales[i] = f
+		}
+	}
 }
 
 // checkpoint is the weighing of all canaries before a place none of which is
