@@ -1,0 +1,2 @@
+// Package internal holds the rules of who may import whom, as tests.
+package internal
