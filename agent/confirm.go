@@ -76,7 +76,7 @@ func (a *Agent) askForConfirmation(now time.Time) {
 func (a *Agent) heardConfirm(now time.Time, from roster.Node, e report.Envelope) bool {
 	var req confirmRequest
 	if err := report.Unmarshal(e.Body, &req); err != nil || int(req.Service) >= len(a.cfg.Roster.Services) {
-		a.metrics.report("malformed")
+		a.metrics.report(report.Result(report.ErrMalformed))
 		return false
 	}
 	entry := a.board.Entry(from.Name)

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 func (a *Agent) receive(raw []byte) bool {
 	e, err := report.Parse(raw)
 	if err != nil {
-		a.metrics.report("malformed")
+		a.metrics.report(report.Result(report.ErrMalformed))
 		return false
 	}
 	now := time.Now()
@@ -23,7 +22,7 @@ func (a *Agent) receive(raw []byte) bool {
 	defer a.mu.Unlock()
 	if e.Kind == report.KindReport {
 		_, err := a.board.Accept(now, e, raw)
-		a.metrics.report(acceptance(err))
+		a.metrics.report(report.Result(err))
 		if err == nil {
 			a.local.Clock(now, a.clockIsBad())
 		}
@@ -34,7 +33,7 @@ func (a *Agent) receive(raw []byte) bool {
 	}
 	node, err := e.Verify(a.cfg.Roster)
 	if err != nil {
-		a.metrics.report(acceptance(err))
+		a.metrics.report(report.Result(err))
 		return false
 	}
 	switch e.Kind {
@@ -50,24 +49,11 @@ func (a *Agent) receive(raw []byte) bool {
 	return false
 }
 
-// acceptance names the result of taking a report, for the metric.
-func acceptance(err error) string {
-	for _, known := range []error{report.ErrMalformed, report.ErrUnknown, report.ErrSignature, report.ErrRoster, report.ErrStale, report.ErrSilenced} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	if err != nil {
-		return "refused"
-	}
-	return "accepted"
-}
-
 // heardIncident merges a coordinator's record, which proves itself.
 func (a *Agent) heardIncident(e report.Envelope, raw []byte) bool {
 	var rec incident.Record
 	if err := report.Unmarshal(e.Body, &rec); err != nil {
-		a.metrics.report("malformed")
+		a.metrics.report(report.Result(report.ErrMalformed))
 		return false
 	}
 	if err := rec.Verify(a.cfg.Roster); err != nil {

@@ -110,15 +110,7 @@ func (m *agentMetrics) route(a *Agent, r *route) {
 }
 
 // meshed registers the mesh's own figures.
-func (m *agentMetrics) meshed(me *mesh.Mesh) {
-	telemetry.RegisterMesh(m.Metrics, func() telemetry.MeshStats { return meshStats(me) })
-}
-
-func meshStats(me *mesh.Mesh) telemetry.MeshStats {
-	s := me.Stats()
-	return telemetry.MeshStats{Members: s.Members, Health: s.Health, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
-		Dropped: s.Dropped, Strangers: s.Strangers}
-}
+func (m *agentMetrics) meshed(me *mesh.Mesh) { telemetry.RegisterMesh(m.Metrics, me.Stats) }
 
 func (a *Agent) reportAge(node string) float64 {
 	a.mu.Lock()

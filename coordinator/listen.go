@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"errors"
 	"time"
 
 	"mailquorum/coordinator/incident"
@@ -12,14 +11,14 @@ import (
 func (c *Coordinator) receive(raw []byte) bool {
 	e, err := report.Parse(raw)
 	if err != nil {
-		c.metrics.report(report.ErrMalformed.Error())
+		c.metrics.report(report.Result(report.ErrMalformed))
 		return false
 	}
 	if e.Kind == report.KindReport {
 		c.mu.Lock()
 		_, err := c.board.Accept(time.Now(), e, raw)
 		c.mu.Unlock()
-		c.metrics.report(acceptance(err))
+		c.metrics.report(report.Result(err))
 		if err != nil {
 			return false
 		}
@@ -35,12 +34,12 @@ func (c *Coordinator) receive(raw []byte) bool {
 	if e.Kind == report.KindPage {
 		news, err := c.pages.Receive(time.Now(), e, raw) // which verifies the signature
 		if err != nil {
-			c.metrics.report(acceptance(err))
+			c.metrics.report(report.Result(err))
 		}
 		return news
 	}
 	if _, err := e.Verify(c.cfg.Roster); err != nil {
-		c.metrics.report(acceptance(err))
+		c.metrics.report(report.Result(err))
 		return false
 	}
 	switch e.Kind {
@@ -53,25 +52,12 @@ func (c *Coordinator) receive(raw []byte) bool {
 	return false
 }
 
-// acceptance names the result of taking a report, for the metric.
-func acceptance(err error) string {
-	for _, known := range []error{report.ErrMalformed, report.ErrUnknown, report.ErrSignature, report.ErrRoster, report.ErrStale, report.ErrSilenced} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	if err != nil {
-		return "refused"
-	}
-	return "accepted"
-}
-
 // heardIncident hands another node's record to the deciding loop, once its
 // certificates are found good.
 func (c *Coordinator) heardIncident(e report.Envelope, raw []byte) bool {
 	var rec incident.Record
 	if err := report.Unmarshal(e.Body, &rec); err != nil {
-		c.metrics.report(report.ErrMalformed.Error())
+		c.metrics.report(report.Result(report.ErrMalformed))
 		return false
 	}
 	if _, ok := c.machines[rec.Subject]; !ok {

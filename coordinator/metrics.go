@@ -71,13 +71,7 @@ func (m *coordinatorMetrics) service(c *Coordinator, s roster.Service) {
 	}
 }
 
-func (m *coordinatorMetrics) meshed(me *mesh.Mesh) {
-	telemetry.RegisterMesh(m.Metrics, func() telemetry.MeshStats {
-		s := me.Stats()
-		return telemetry.MeshStats{Members: s.Members, Health: s.Health, BytesIn: s.BytesIn, BytesOut: s.BytesOut,
-			Dropped: s.Dropped, Strangers: s.Strangers}
-	})
-}
+func (m *coordinatorMetrics) meshed(me *mesh.Mesh) { telemetry.RegisterMesh(m.Metrics, me.Stats) }
 
 func (m *coordinatorMetrics) report(result string) {
 	m.Counter("mailquorum_reports_total", result).Inc()

@@ -121,3 +121,17 @@ func (e Envelope) Verify(r *roster.Roster) (roster.Node, error) {
 	}
 	return n, nil
 }
+
+// Result names how a message fared, for a metric's label: "accepted" for nil, the
+// text of one of this package's errors, or "refused".
+func Result(err error) string {
+	if err == nil {
+		return "accepted"
+	}
+	for _, known := range []error{ErrMalformed, ErrUnknown, ErrSignature, ErrRoster, ErrStale, ErrSilenced} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "refused"
+}

@@ -57,7 +57,7 @@ var Families = []Family{
 	{"mailquorum_reports_total", Counter, []string{"result"}, "Reports received from the mesh: accepted, stale, or why they do not count."},
 	{"mailquorum_report_age_seconds", Gauge, []string{"node"}, "Bound on the age of the node's newest report by this node's clock; -1 while none is known."},
 	{"mailquorum_mesh_members", Gauge, nil, "Nodes that the mesh believes reachable, this one included."},
-	{"mailquorum_mesh_health_score", Gauge, nil, "memberlist's own health score: 0 is best."},
+	{"mailquorum_mesh_health_score", Gauge, nil, "0 while heartbeats are answered in time; above 2 a region abstains."},
 	{"mailquorum_mesh_bytes_total", Counter, []string{"direction"}, "Bytes of mesh frames sent and received."},
 	{"mailquorum_mesh_dropped_total", Counter, []string{"why"}, "Frames dropped (full queue) and connections refused (unknown key)."},
 	{"mailquorum_journal_errors_total", Counter, nil, "Writes that the journal refused (disk full, read-only)."},

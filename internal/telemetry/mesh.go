@@ -1,13 +1,9 @@
 package telemetry
 
-// MeshStats is what both daemons show of the mesh.
-type MeshStats struct {
-	Members, Health                       int
-	BytesIn, BytesOut, Dropped, Strangers uint64
-}
+import "mailquorum/internal/mesh"
 
 // RegisterMesh registers the mesh's metrics; read is called at each scrape.
-func RegisterMesh(m *Metrics, read func() MeshStats) {
+func RegisterMesh(m *Metrics, read func() mesh.Stats) {
 	m.GaugeFunc("mailquorum_mesh_members", func() float64 { return float64(read().Members) })
 	m.GaugeFunc("mailquorum_mesh_health_score", func() float64 { return float64(read().Health) })
 	m.counterFunc("mailquorum_mesh_bytes_total", func() float64 { return float64(read().BytesIn) }, "in")
