@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// bootEra is minute 0 of boot numbers.
+// bootEra is millisecond 0 of boot numbers.
 var bootEra = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // Boot returns the number of this start of the node, greater than that of every
 // earlier one. It is on disk before it is returned; call it once a start.
 //
-// It is one more than the last number, or the minutes since 2025 if that is
-// more: so a node whose disk was lost does not repeat its old numbers, which
-// the others would drop as stale. If the journal cannot be written the number
-// comes with ErrUnwritable, and is good as long as restarts are a minute apart.
+// It is one more than the last number, or the milliseconds since 2025 if that is
+// more: so a node whose disk was lost does not repeat an old number, which the
+// others would drop as stale or take for equivocation. If the journal cannot be
+// written the number comes with ErrUnwritable, and is good as long as the clock is
+// about right.
 func (j *Journal) Boot() (uint64, error) {
 	boot := int64(Undurable())
 	var last, crc int64
@@ -38,7 +39,7 @@ func (j *Journal) Boot() (uint64, error) {
 	return uint64(boot), nil
 }
 
-// Undurable is the number of a start for which there is no journal: the minutes
-// since 2025. It is good as long as restarts are a minute apart and the clock
-// is about right.
-func Undurable() uint64 { return uint64(max(1, time.Since(bootEra)/time.Minute)) }
+// Undurable is the number of a start for which there is no journal: the
+// milliseconds since 2025. No two starts share one, as long as the clock is about
+// right. Versions that counted minutes are far below.
+func Undurable() uint64 { return uint64(max(1, time.Since(bootEra)/time.Millisecond)) }

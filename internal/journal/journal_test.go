@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 var schema = []string{`CREATE TABLE item (n INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT`}
@@ -215,10 +216,23 @@ func TestBootGrowsForEver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A node that lost its disk must not repeat itself.
-	if boot, err := open(t, filepath.Join(dir, "new.db")).Boot(); err != nil || boot+3 < last {
-		t.Errorf("boot %d on a new disk, %d on the lost one; %v", boot, last, err)
-	}
+}
+
+// A node that loses its disk again and again, within a minute, never repeats a
+// number: the others would take two reports under one for equivocation.
+func TestBootIsNewOnANewDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(bootEra.AddDate(2, 0, 0)))
+		last := uint64(time.Since(bootEra) / time.Minute) // of a version that counted minutes
+		for range 3 {
+			boot, err := open(t, filepath.Join(t.TempDir(), "a.db")).Boot()
+			if err != nil || boot <= last {
+				t.Errorf("boot %d on a new disk, %d on the lost one; %v", boot, last, err)
+			}
+			last = boot
+			time.Sleep(time.Second)
+		}
+	})
 }
 
 func TestBootDoesNotGoBackWithTheClock(t *testing.T) {

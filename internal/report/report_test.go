@@ -28,7 +28,7 @@ func worst(nodes, services int) report.Report {
 	big := uint64(1) << 40
 	r := report.Report{Boot: big, Seq: big, Wall: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()}
 	for i := range nodes {
-		r.Echo = append(r.Echo, report.Echo{Node: uint16(i), Boot: 1 << 20, Seq: 1 << 28})
+		r.Echo = append(r.Echo, report.Echo{Node: uint16(i), Boot: big, Seq: 1 << 28})
 	}
 	n := uint32(math.MaxUint32)
 	for s := range services {
