@@ -138,7 +138,7 @@ func (r *Route) Observe(now time.Time, o Observation) {
 		}
 	}
 	e := entry{id: o.ID, at: sent, known: n, class: c, stage: o.Stage, code: int32(o.Reply.Code), enhanced: o.Reply.Enhanced,
-		confirm: o.Confirm, reason: reasonOf(o.Outcome, o.Stage), slow: r.isSlow(o)}
+		confirm: o.Confirm, reason: reasonOf(o.Outcome, o.Stage, o.Reply), slow: r.isSlow(o)}
 	if o.Latency > 0 {
 		e.pace = min(math.Log(2*slowest), math.Log(o.Latency.Seconds()/r.lat.median))
 	}

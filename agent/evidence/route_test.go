@@ -290,3 +290,26 @@ func BenchmarkVoteInOutage(b *testing.B) {
 		d.r.Vote(d.now)
 	}
 }
+
+// Only a server that answered has refused: silence and a cut at any stage of the
+// submission are as unreachable as a closed port.
+func TestNoAnswerIsNoRefusal(t *testing.T) {
+	for _, stage := range probes.Stages() {
+		if stage >= probes.StageTransit {
+			break
+		}
+		for _, code := range []int{0, 421} {
+			want := vote.Refused
+			if code == 0 || stage <= probes.StageTLS {
+				want = vote.Unreachable
+			}
+			d := newDesk(Params{})
+			d.healthy(100)
+			for range 3 {
+				d.r.Observe(d.now, Observation{ID: d.id(), Sent: d.now, Outcome: probes.Failed, Stage: stage, Reply: probes.Reply{Code: code}})
+				d.pass(10 * time.Second)
+			}
+			d.want(t, vote.Down, want, stage)
+		}
+	}
+}

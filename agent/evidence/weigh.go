@@ -245,7 +245,7 @@ func (r *Route) retire(e *entry) {
 }
 
 // reasonOf is why a canary that failed in that way votes down.
-func reasonOf(o probes.Outcome, s probes.Stage) vote.Reason {
+func reasonOf(o probes.Outcome, s probes.Stage, r probes.Reply) vote.Reason {
 	switch o {
 	case probes.Lost:
 		return vote.Missing
@@ -261,6 +261,9 @@ func reasonOf(o probes.Outcome, s probes.Stage) vote.Reason {
 			return vote.Unreachable
 		case probes.StageRetrieve:
 			return vote.Unreadable
+		}
+		if r.Code == 0 { // cut off, or silent: only an answer refuses
+			return vote.Unreachable
 		}
 		return vote.Refused
 	}

@@ -52,7 +52,7 @@ type Reason uint8
 // reasons to abstain or to have no opinion.
 const (
 	None         Reason = iota
-	Unreachable         // name, connection or TLS failed
+	Unreachable         // name, connection or TLS failed, or no answer came later on
 	Refused             // the server said no (4xx or 5xx of the system, or AUTH)
 	Overdue             // accepted, and missing for longer than is likely
 	Missing             // lost: not there after the deadline
