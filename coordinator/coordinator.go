@@ -64,6 +64,7 @@ type Coordinator struct {
 	shelf    *report.Shelf
 	machines map[incident.Subject]*incident.Machine // the certified subjects
 	verdicts map[incident.Subject]verdict.Verdict   // the newest
+	outage   map[string]time.Time                   // when an outage of each service was last open
 	since    map[string]lit                         // since when each service's light shows what it does
 	seq      uint64
 }
@@ -86,7 +87,7 @@ func New(cfg Config) (*Coordinator, error) {
 		log: cfg.Log.With("node", cfg.Node), dirty: make(chan struct{}, 1), heard: make(chan incident.Record, 64),
 		board: report.NewBoard(cfg.Roster, cfg.Node), shelf: report.NewShelf(),
 		machines: map[incident.Subject]*incident.Machine{}, verdicts: map[incident.Subject]verdict.Verdict{},
-		since: map[string]lit{}, unproven: map[incident.Subject]unproven{},
+		outage: map[string]time.Time{}, since: map[string]lit{}, unproven: map[incident.Subject]unproven{},
 	}
 	for _, s := range cfg.Roster.Services {
 		for _, q := range questions {

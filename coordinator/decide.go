@@ -45,9 +45,12 @@ func (c *Coordinator) decide(now time.Time, q report.Question, service string) {
 	c.mu.Lock()
 	m := c.machines[subject]
 	before := m.Record()
-	if q == report.Degraded && !before.Open() && c.machines[incident.NewSubject(report.Outage, service)].Record().Open() {
+	if q == report.Outage && before.Open() {
+		c.outage[service] = now
+	}
+	if q == report.Degraded && !before.Open() && now.Sub(c.outage[service]) < c.timing.Deadline {
 		c.mu.Unlock()
-		return // what is down is slow as well: one incident says it
+		return // what is down is slow as well, and so is its backlog: one incident says it
 	}
 	v := verdict.Tally(q, service, before.Epoch(), verdict.Collect(c.board, c.cfg.Roster, q, service, now), now)
 	notices := m.Step(now, v)

@@ -30,7 +30,7 @@ func inBubble(t *testing.T, tale func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{T: t}
 		w, err := NewWorld(Options{Fabric: Memory{mailtest.NewNetwork()}, Dir: dir, Timing: roster.DefaultTiming(),
-			Transit: 4 * time.Second, Controls: 1, Version: "test", Log: slog.New(slog.DiscardHandler),
+			Transit: 4 * time.Second, Controls: 1, Version: "test", Log: quietLog(),
 			Observe: func(node string, n incident.Notice) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
@@ -241,3 +241,5 @@ func TestPageGoesOutThoughTheFirstCoordinatorDies(t *testing.T) {
 		b.oneOfEach()
 	})
 }
+
+func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -46,7 +46,7 @@ func Play(ctx context.Context, opt PlayOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	url, stop, err := servePage(w, opt.Listen)
+	url, stop, err := servePage(w, story, opt.Listen)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (w *World) obey(ctx context.Context, s *Story, in io.Reader, out io.Writer)
 }
 
 // servePage serves the status page of the first coordinator, with buttons.
-func servePage(w *World, listen string) (url string, stop func(), err error) {
+func servePage(w *World, s *Story, listen string) (url string, stop func(), err error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return "", nil, fmt.Errorf("listening for the status page: %w", err)
@@ -153,6 +153,7 @@ func servePage(w *World, listen string) (url string, stop func(), err error) {
 				http.Error(rw, err.Error(), http.StatusInternalServerError)
 				return
 			}
+			s.say("you: %s", a.label)
 			http.Redirect(rw, r, "/", http.StatusSeeOther)
 		})
 	}

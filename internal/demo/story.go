@@ -71,8 +71,10 @@ func (s *Story) Observe(node string, n incident.Notice) {
 
 // say writes one line of the time line.
 func (s *Story) say(format string, args ...any) {
-	d := time.Since(s.began)
-	fmt.Fprintf(s.out, "%6.1fs    %s\n", d.Seconds(), fmt.Sprintf(format, args...))
+	line := fmt.Sprintf("%6.1fs    %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	io.WriteString(s.out, line)
 }
 
 // chapter opens a part of the story.

@@ -141,14 +141,8 @@ func (w *World) startProvider() (err error) {
 		users[i] = mailtest.User{Name: "canary-" + g.Name, Password: "demo-" + g.Name}
 	}
 	w.Provider, err = mailtest.StartProvider(mailtest.ProviderConfig{
-		Listen: func(service string) (net.Listener, error) {
-			l, err := w.opt.Fabric.Listen(providerHost, w.address[service])
-			if err == nil {
-				w.address[service] = l.Addr().String()
-			}
-			return l, err
-		},
-		Host: providerHost, Domain: "acme.test", SMTPS: smtps, IMAPS: imaps,
+		Listen: w.listenProvider,
+		Host:   providerHost, Domain: "acme.test", SMTPS: smtps, IMAPS: imaps,
 		Users: users, CA: w.ca, Names: []string{"127.0.0.1"}, Log: w.opt.Log.With("node", "provider"),
 	})
 	if err != nil {
@@ -157,6 +151,26 @@ func (w *World) startProvider() (err error) {
 	w.closers = append(w.closers, w.Provider.Close)
 	w.Provider.SetTransit(func(string) time.Duration { return w.opt.Transit })
 	return nil
+}
+
+// listenProvider opens a port of the provider: any one at first, and the same
+// one again when it comes back, for the agents know its address.
+func (w *World) listenProvider(service string) (net.Listener, error) {
+	_, port, err := net.SplitHostPort(service)
+	if err != nil {
+		return nil, err
+	}
+	again := ""
+	for _, known := range w.address {
+		if _, p, _ := net.SplitHostPort(known); p == port {
+			again = known
+		}
+	}
+	l, err := w.opt.Fabric.Listen(providerHost, again)
+	if err == nil && again == "" {
+		w.address[service] = l.Addr().String()
+	}
+	return l, err
 }
 
 // startControls starts what is not the provider: servers that answer a TLS
