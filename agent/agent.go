@@ -103,6 +103,7 @@ type route struct {
 	busy     chan struct{}   // a place for each submission under way
 	kick     chan struct{}   // a confirmation is due
 
+	refused   bool           // the newest login was refused, and none has passed since; guarded by Agent.mu
 	waiting   int            // canaries that were greylisted; guarded by Agent.mu
 	sender    *submit.Sender // nil: one connection each
 	dialogues []kept         // of canaries whose outcome is open; guarded by Agent.mu

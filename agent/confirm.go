@@ -103,7 +103,7 @@ func (a *Agent) heardConfirm(now time.Time, from roster.Node, e report.Envelope)
 // region, and again Timing.Confirm later. The caller holds the lock.
 func (a *Agent) kickTwice(now time.Time, service int) {
 	for _, r := range a.routes {
-		if r.place != service {
+		if r.place != service || r.refused {
 			continue
 		}
 		h := fnv.New32a()

@@ -22,7 +22,7 @@ const openSpeedup = 4
 func (a *Agent) schedule(ctx context.Context, r *route, wg *sync.WaitGroup) {
 	for {
 		interval := a.timing.Interval
-		if a.open(r.Service) {
+		if a.open(r.Service) && !a.refused(r) {
 			interval /= openSpeedup
 		}
 		due := nextSlot(time.Now(), interval, r.phase)
@@ -34,6 +34,9 @@ func (a *Agent) schedule(ctx context.Context, r *route, wg *sync.WaitGroup) {
 			return
 		case <-r.kick:
 			timer.Stop()
+			if a.refused(r) {
+				continue
+			}
 			confirm = true
 		case <-timer.C:
 			if time.Now().Before(due) {
@@ -137,6 +140,7 @@ func (a *Agent) submitted(r *route, fl *flight, res submit.Result, err error) {
 	fl.Timings, fl.Reply, fl.QueueID, fl.TLS, fl.Egress, fl.Accepted =
 		res.Timings, res.Reply, res.QueueID, res.TLS, res.Egress, res.Accepted
 	settled := false
+	r.loggedIn(err)
 	if fl.Outcome.Open() {
 		r.keep(fl.ID, res, err)
 	}
