@@ -61,8 +61,7 @@ func TestLoopbackCable(t *testing.T) {
 		}
 	}()
 	dial := f.Dial("client")
-	c, err := dial(t.Context(), "tcp", l.Addr().String())
-	if err != nil {
+	if _, err := dial(t.Context(), "tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
 	s := <-accepted
@@ -74,7 +73,8 @@ func TestLoopbackCable(t *testing.T) {
 		t.Error("a host without cable can dial")
 	}
 	f.Isolate("client", false)
-	if c, err = dial(t.Context(), "tcp", l.Addr().String()); err != nil {
+	c, err := dial(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
