@@ -59,7 +59,11 @@ func (s *session) try(ctx context.Context, t target, left int) (*opening, error)
 	var o *opening
 	if s.cfg.TLS != Implicit {
 		o = openingOn(s.conn)
-		if err := o.greeting(); err != nil {
+		_, err := o.in.Peek(1)
+		if s.silent = err != nil; !s.silent {
+			err = o.greeting()
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +93,7 @@ func (s *session) hangUp() {
 	}
 	s.stop()
 	s.guard.Close()
-	s.guard, s.conn, s.stop = nil, nil, nil
+	s.guard, s.conn, s.stop, s.silent = nil, nil, nil, false
 	s.result.Egress, s.result.Server = "", ""
 }
 

@@ -2,14 +2,12 @@ package submit
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/textproto"
 	"strings"
 	"syscall"
-	"time"
 
 	"mailquorum/probes"
 	"mailquorum/probes/guard"
@@ -42,6 +40,8 @@ func hintOfReply(cfg Config, stage probes.Stage, r probes.Reply) string {
 		return "Mimecast answers so when it greylists an unknown sender: permit the canary's sender address"
 	case Greylisted(&probes.Error{Stage: stage, Outcome: probes.Throttled, Reply: r}):
 		return "the server greylists the canary's sender: an agent tries again by itself, a check may be repeated in five minutes; or permit the sender"
+	case stage == probes.StageEnvelope && r.Code/100 == 5 && noRecipient(r, text):
+		return fmt.Sprintf("the server knows no recipient %q: check to; if it took mail before, it has lost its users", probes.Clean(cfg.To))
 	case strings.Contains(text, "relay"):
 		return "the server relays for this account or address not at all: check username, from and to"
 	case stage == probes.StageConnect && r.Code == 550 && strings.Contains(text, "helo"):
@@ -52,14 +52,38 @@ func hintOfReply(cfg Config, stage probes.Stage, r probes.Reply) string {
 	return ""
 }
 
+// unknownWords say that the recipient does not exist.
+var unknownWords = []string{"user unknown", "unknown user", "no such user", "user not found", "user does not exist", "unknown recipient",
+	"no such recipient", "recipient not found", "unknown mailbox", "no such mailbox", "mailbox not found", "mailbox unavailable", "does not exist",
+	"unknown in virtual", "unknown in local recipient", "unknown in relay recipient", "no mailbox here", "recipientnotfound", "unrouteable address"}
+
+// noRecipient reports whether a reply in the envelope is about a recipient whom the
+// server does not know (RFC 3463 section 3.2), and not about the sender.
+func noRecipient(r probes.Reply, text string) bool {
+	switch strings.TrimPrefix(r.Enhanced, "5.") {
+	case "1.1", "1.2", "1.3", "1.6", "1.10":
+		return true
+	}
+	return says(text, unknownWords) && !says(text, []string{"sender", "helo"}) && !strings.HasPrefix(r.Enhanced, "5.7.")
+}
+
+// hintOfSilence tells what to mend when the server says nothing where it should
+// greet in clear text; empty for exchangers, which have no other port.
+func hintOfSilence(cfg Config) string {
+	if cfg.Domain != "" {
+		return ""
+	}
+	if _, port, _ := net.SplitHostPort(cfg.Address); port == "465" {
+		return "port 465 speaks TLS from the first byte: set tls: implicit"
+	}
+	return "the server says nothing: a port for TLS at once? set tls: implicit (usually port 465)"
+}
+
 // hintOfError does the same when there was no reply.
 func hintOfError(cfg Config, stage probes.Stage, err error) string {
 	_, port, _ := net.SplitHostPort(cfg.Address)
 	var (
 		dns      *net.DNSError
-		name     x509.HostnameError
-		unknown  x509.UnknownAuthorityError
-		invalid  x509.CertificateInvalidError
 		record   tls.RecordHeaderError
 		protocol textproto.ProtocolError
 	)
@@ -72,6 +96,9 @@ func hintOfError(cfg Config, stage probes.Stage, err error) string {
 		return fmt.Sprintf("port %s may not be the submission port (465 or 587), or the server wants TLS first", port)
 	case errors.Is(err, errMechanism):
 		return "the server offers other ways to log in: check mechanism"
+	case errors.As(err, &protocol) && strings.Contains(protocol.Error(), ": * "),
+		errors.As(err, &record) && strings.HasPrefix(string(record.RecordHeader[:]), "* "):
+		return "an IMAP server answers: check host and port (465 or 587 takes mail)"
 	case errors.As(err, &protocol):
 		return "the server does not speak SMTP as we know it: check host and port"
 	case errors.Is(err, guard.ErrBytes):
@@ -82,17 +109,10 @@ func hintOfError(cfg Config, stage probes.Stage, err error) string {
 		return "check the domain; if it did take mail before, its DNS is wrong"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("no such host: check the name %q", probes.Clean(dns.Name))
-	case errors.As(err, &name):
-		return fmt.Sprintf("the certificate is for other names: %s; check the host in address, or set the server name", namesOf(name.Certificate))
-	case errors.As(err, &unknown):
-		return "the certificate's issuer is not known here: name the provider's CA file, or mend this machine's trust store"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("the certificate is valid from %s to %s: if that includes today, this machine's clock is wrong",
-			invalid.Cert.NotBefore.UTC().Format(time.DateOnly), invalid.Cert.NotAfter.UTC().Format(time.DateOnly))
+	case probes.HintOfCertificate(err) != "":
+		return probes.HintOfCertificate(err)
 	case errors.As(err, &record) && strings.HasPrefix(string(record.RecordHeader[:]), "220"):
 		return fmt.Sprintf("the server greets in clear text on port %s: set tls: starttls", port)
-	case stage == probes.StageConnect && cfg.TLS != Implicit && port == "465" && isTimeout(err):
-		return "port 465 speaks TLS from the first byte: set tls: implicit"
 	case stage == probes.StageTLS && cfg.TLS == Implicit && isTimeout(err):
 		return "no answer to the TLS handshake: if the port wants STARTTLS (587), set tls: starttls"
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -104,19 +124,4 @@ func hintOfError(cfg Config, stage probes.Stage, err error) string {
 func isTimeout(err error) bool {
 	var e net.Error // context.DeadlineExceeded is one, too
 	return errors.As(err, &e) && e.Timeout()
-}
-
-// namesOf lists what a certificate is for, the first few.
-func namesOf(c *x509.Certificate) string {
-	names := append([]string(nil), c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		names = append(names, ip.String())
-	}
-	if len(names) == 0 {
-		return "none"
-	}
-	if more := len(names) - 5; more > 0 {
-		names = append(names[:5], fmt.Sprintf("and %d more", more))
-	}
-	return probes.Clean(strings.Join(names, ", "))
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -198,6 +199,8 @@ func (sc scene) configure(t *testing.T, cfg *Config) {
 			cfg.Mechanism = v
 		case "user":
 			cfg.Username = v
+		case "untrusting":
+			cfg.TLSConfig = &tls.Config{RootCAs: x509.NewCertPool()}
 		case "clear":
 			cfg.AllowPlainAuth = true
 		default:

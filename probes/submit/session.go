@@ -33,6 +33,7 @@ type session struct {
 	tap        *tap.Tap     // records the dialogue, knows the secrets
 	wire       *wire        // what the library sees of it
 	client     *smtp.Client // once the server has been greeted
+	silent     bool         // connected, and the server has not said a byte of its greeting in clear text
 	dot        bool         // the whole message with its final dot has been handed to the network
 	broken     bool         // the dialogue is out of step: no QUIT
 }

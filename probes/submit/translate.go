@@ -45,6 +45,9 @@ func (s *session) fail(ctx context.Context, err error) *probes.Error {
 		e.Stage = probes.StageResolve // it was Dial that resolved
 	}
 	e.Hint = hintOfError(s.cfg, s.stage, err)
+	if s.silent && isTimeout(err) {
+		e.Hint = hintOfSilence(s.cfg)
+	}
 	e.Err = s.plain(ctx, err)
 	return e
 }
