@@ -73,7 +73,6 @@ type Agent struct {
 	node    roster.Node
 	index   int
 	tagKey  probes.Key
-	boot    uint64
 	tracer  trace.Tracer
 	mesh    *mesh.Mesh
 	routes  []*route
@@ -89,7 +88,9 @@ type Agent struct {
 	board     *report.Board
 	shelf     *report.Shelf
 	incidents map[incident.Subject]incident.Record
+	boot      uint64
 	seq       uint64
+	outbids   time.Time // when others last knew a higher boot number than ours
 	confirms  confirmBudget
 	spans     map[probes.ID]trace.Span
 }

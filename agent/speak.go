@@ -65,6 +65,7 @@ func (a *Agent) urge() {
 
 // utter composes, signs and sends this agent's report.
 func (a *Agent) utter(now time.Time) {
+	a.outbid(now)
 	counts := a.counts()
 	a.mu.Lock()
 	a.seq++

@@ -47,7 +47,6 @@ type Coordinator struct {
 	cfg     Config
 	timing  roster.Timing
 	node    roster.Node
-	boot    uint64
 	started time.Time
 	pages   *page.Pipeline
 	mesh    *mesh.Mesh
@@ -66,7 +65,10 @@ type Coordinator struct {
 	verdicts map[incident.Subject]verdict.Verdict   // the newest
 	outage   map[string]time.Time                   // when an outage of each service was last open
 	since    map[string]lit                         // since when each service's light shows what it does
+	boot     uint64
 	seq      uint64
+	outbids  time.Time // when others last knew a higher boot number than ours
+	suspects suspects
 }
 
 // questions are what is decided about each service.
@@ -87,7 +89,7 @@ func New(cfg Config) (*Coordinator, error) {
 		log: cfg.Log.With("node", cfg.Node), dirty: make(chan struct{}, 1), heard: make(chan incident.Record, 64),
 		board: report.NewBoard(cfg.Roster, cfg.Node), shelf: report.NewShelf(),
 		machines: map[incident.Subject]*incident.Machine{}, verdicts: map[incident.Subject]verdict.Verdict{},
-		outage: map[string]time.Time{}, since: map[string]lit{}, unproven: map[incident.Subject]unproven{},
+		outage: map[string]time.Time{}, since: map[string]lit{}, unproven: map[incident.Subject]unproven{}, suspects: newSuspects(),
 	}
 	for _, s := range cfg.Roster.Services {
 		for _, q := range questions {
@@ -193,6 +195,7 @@ func (c *Coordinator) anyOpen() bool {
 }
 
 func (c *Coordinator) utter(now time.Time) {
+	c.outbid(now)
 	c.mu.Lock()
 	c.seq++
 	rep := report.Report{Roster: c.cfg.Roster.Hash(), Boot: c.boot, Seq: c.seq, Wall: now.UnixMilli(), Echo: c.board.Echo()}

@@ -105,14 +105,17 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 
 // Boot counts this start; see journal.Journal.Boot. When the journal is not open
 // the error is journal.ErrUnwritable, and the number good as Boot says there.
-func (s *Store) Boot() (uint64, error) {
+func (s *Store) Boot() (uint64, error) { return s.BootAbove(0) }
+
+// BootAbove is Boot for a node that others know with a higher number than its own.
+func (s *Store) BootAbove(known uint64) (uint64, error) {
 	s.mu.Lock()
 	j := s.journal
 	s.mu.Unlock()
 	if j == nil {
-		return journal.Undurable(), journal.ErrUnwritable
+		return max(journal.Undurable(), known+1), journal.ErrUnwritable
 	}
-	return j.Boot()
+	return j.BootAbove(known)
 }
 
 // Commit applies a change and waits until it is on disk. The change holds in

@@ -18,8 +18,12 @@ var bootEra = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
 // others would drop as stale or take for equivocation. If the journal cannot be
 // written the number comes with ErrUnwritable, and is good as long as the clock is
 // about right.
-func (j *Journal) Boot() (uint64, error) {
-	boot := int64(Undurable())
+func (j *Journal) Boot() (uint64, error) { return j.BootAbove(0) }
+
+// BootAbove is Boot for a node that others know with a higher number than its own:
+// the result is greater than known, too.
+func (j *Journal) BootAbove(known uint64) (uint64, error) {
+	boot := int64(max(Undurable(), known+1))
 	var last, crc int64
 	switch err := j.reader.QueryRow(`SELECT value, crc FROM journal WHERE name = 'boot'`).Scan(&last, &crc); {
 	case errors.Is(err, sql.ErrNoRows):
