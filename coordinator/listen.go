@@ -15,8 +15,10 @@ func (c *Coordinator) receive(raw []byte) bool {
 		return false
 	}
 	if e.Kind == report.KindReport {
+		now := time.Now()
 		c.mu.Lock()
-		_, err := c.board.Accept(time.Now(), e, raw)
+		_, err := c.board.Accept(now, e, raw)
+		c.suspect(now, e, err)
 		c.mu.Unlock()
 		c.metrics.report(report.Result(err))
 		if err != nil {

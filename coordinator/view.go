@@ -135,7 +135,7 @@ func (c *Coordinator) nodeView(now time.Time, n roster.Node, members []string) a
 	if n.Name == c.cfg.Node {
 		out.Fresh, out.Member, out.Age = true, true, 0
 	}
-	_, out.Silenced = c.board.Silenced()[n.Name]
+	out.Silenced = c.board.IsSilenced(c.cfg.Roster.NodeIndex(n.Name))
 	return out
 }
 

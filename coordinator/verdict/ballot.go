@@ -59,7 +59,7 @@ func Collect(b *report.Board, r *roster.Roster, q report.Question, service strin
 	for i, region := range voters {
 		bal := &ballots[i]
 		bal.Region, bal.window = region, near
-		configured, newest := 0, time.Duration(-1)
+		configured, convicted, newest := 0, false, time.Duration(-1)
 		var last time.Time
 		agents = agents[:0]
 		for j := range r.Nodes {
@@ -71,6 +71,7 @@ func Collect(b *report.Board, r *roster.Roster, q report.Question, service strin
 			if !known {
 				continue
 			}
+			convicted = convicted || b.IsSilenced(j)
 			e := b.At(j)
 			if e == nil {
 				continue
@@ -91,6 +92,9 @@ func Collect(b *report.Board, r *roster.Roster, q report.Question, service strin
 			bal.Count = bal.Count.Add(h.vote.Count)
 		}
 		bal.Vote = vote.Vote{Reason: vote.NoData, Since: last}
+		if convicted {
+			bal.Vote.Reason = vote.Convicted
+		}
 		bal.Age = max(newest, 0)
 		need := configured/2 + 1
 		if configured == 0 || len(agents) < need {

@@ -65,6 +65,8 @@ func (v Verdict) Describe() string {
 func (v *Verdict) row(b *Ballot) row {
 	r := row{region: b.Region.Name, ago: ago(v.At, b.Vote.Since)}
 	switch {
+	case !b.Fresh && b.Vote.Reason == vote.Convicted:
+		r.mark, r.word, r.note = "·", "silenced", b.Vote.Reason.String()
 	case !b.Fresh && b.Vote.Since.IsZero():
 		r.mark, r.word, r.note = "·", "silent", "never heard"
 	case !b.Fresh:

@@ -65,10 +65,11 @@ const (
 	Probation           // too many lonely down votes within 24 h
 	OwnAccount          // credentials, quota or throttling: concerns our account only
 	NoData              // too little data of its own
+	Convicted           // its agent said two things under one number, and is not counted
 )
 
 var reasonNames = [...]string{"", "unreachable", "refused", "overdue", "missing", "bounced", "unreadable", "slow",
-	"control probe failed", "bad clock", "starved", "on probation", "own account", "no data"}
+	"control probe failed", "bad clock", "starved", "on probation", "own account", "no data", "convicted of equivocation"}
 
 // String returns the reason as shown to people.
 func (r Reason) String() string {
