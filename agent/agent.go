@@ -158,6 +158,7 @@ func New(cfg Config) (*Agent, error) {
 	}
 	for _, mc := range cfg.Mailboxes {
 		a.boxes[mc.Name] = collect.New(mc, a.handler(mc.Name))
+		a.follow.failed(now, mc.Name) // nobody has looked until now
 	}
 	for _, r := range a.routes {
 		if a.boxes[r.Mailbox] == nil {

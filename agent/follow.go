@@ -23,7 +23,18 @@ type follower struct {
 	byID      map[probes.ID]*flight
 	open      map[string]*awaited // by route
 	leaving   queue               // all, by when they can be forgotten
+	looks     map[string]looks    // by mailbox
 }
+
+// looks is when a mailbox was last looked at.
+type looks struct {
+	failed   time.Time // the last look that failed
+	complete time.Time // the begin of the last complete one
+}
+
+// clockSkew is by how much the server's clock may be behind ours, its whole seconds
+// included, for its INTERNALDATE to be believed.
+const clockSkew = 5 * time.Second
 
 // awaited are the open canaries of a route, by when they began.
 type awaited struct {
@@ -50,7 +61,7 @@ type sighted struct {
 const keepArrived = time.Hour
 
 func newFollower(deadline, retention time.Duration) *follower {
-	return &follower{deadline: deadline, retention: retention, byID: map[probes.ID]*flight{}, open: map[string]*awaited{},
+	return &follower{deadline: deadline, retention: retention, byID: map[probes.ID]*flight{}, open: map[string]*awaited{}, looks: map[string]looks{},
 		leaving: queue{of: func(fl *flight) *slot { return &fl.forget }}}
 }
 
@@ -148,8 +159,13 @@ func (f *follower) sight(fl *flight, s collect.Sighting) news {
 	fl.Hops = probes.ParseHops(s.Header)
 	fl.Auth, _ = probes.ParseAuthResults(s.Header, "")
 	fl.Latency = s.At.Sub(fl.Begun())
+	arrived := s.At
+	if fl.Latency > f.deadline && f.arrivedUnread(fl, s) {
+		arrived = s.Internal
+		fl.Latency = max(0, arrived.Sub(fl.Begun()))
+	}
 	if !fl.Accepted.IsZero() {
-		fl.Transit = max(0, s.At.Sub(fl.Accepted))
+		fl.Transit = max(0, arrived.Sub(fl.Accepted))
 	}
 	switch {
 	case fl.Outcome == probes.Lost || fl.Outcome == probes.Bounced || fl.Latency > f.deadline:
@@ -162,11 +178,33 @@ func (f *follower) sight(fl *flight, s collect.Sighting) news {
 	return newsOutcome
 }
 
+// arrivedUnread reports whether a mail that we saw too late was in time all the
+// same: there was a time since it was sent at which its mailbox could not be read,
+// and the server says that it came before the deadline.
+func (f *follower) arrivedUnread(fl *flight, s collect.Sighting) bool {
+	l := f.looks[fl.mailbox]
+	if l.failed.IsZero() || l.failed.Before(fl.Begun()) && l.complete.After(l.failed) {
+		return false
+	}
+	took := s.Internal.Sub(fl.Begun())
+	return !s.Internal.IsZero() && took >= -clockSkew && took <= f.deadline
+}
+
+// failed takes the news that a mailbox cannot be read, or was not until now.
+func (f *follower) failed(now time.Time, mailbox string) {
+	l := f.looks[mailbox]
+	l.failed = now
+	f.looks[mailbox] = l
+}
+
 // scanned takes a complete, successful look at a mailbox that began then, and
 // returns the canaries that it settled: those past their deadline when the look
 // began and not there. What was accepted is lost; what may never have been
 // accepted has failed; of what was never more than an intent nothing is known.
 func (f *follower) scanned(now, began time.Time, mailbox string) []*flight {
+	l := f.looks[mailbox]
+	l.complete = began
+	f.looks[mailbox] = l
 	var out []*flight
 	for _, w := range f.open {
 		for w.mailbox == mailbox {

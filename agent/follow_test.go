@@ -73,6 +73,48 @@ func TestLostMailThatArrivesIsLate(t *testing.T) {
 	want(t, fl, probes.Late)
 }
 
+// A mail that came in time while its mailbox could not be read is not late: the
+// server's date of its arrival decides, where it is plausible.
+func TestWhatArrivedUnreadIsJudgedByTheServersDate(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		failed, scan  int // of the mailbox; 0: never
+		internal, see int
+		want          probes.Outcome
+		latency       int
+	}{
+		{"readable all the time", 0, 0, 5, 400, probes.Late, 400},
+		{"unreadable, in time", 100, 0, 5, 400, probes.Delivered, 5},
+		{"unreadable since before it was sent", -9, -20, 5, 400, probes.Delivered, 5},
+		{"unreadable before it was sent, then read", -9, -8, 5, 400, probes.Late, 400},
+		{"unreadable, read again, seen later", 100, 200, 5, 400, probes.Delivered, 5},
+		{"unreadable, late", 100, 0, 301, 400, probes.Late, 400},
+		{"unreadable, at the deadline", 100, 0, 300, 400, probes.Delivered, 300},
+		{"unreadable, the server's clock is a little behind", 100, 0, -5, 400, probes.Delivered, 0},
+		{"unreadable, the server's clock is wrong", 100, 0, -6, 400, probes.Late, 400},
+		{"unreadable, seen in time", 100, 0, 5, 299, probes.Delivered, 299},
+	} {
+		f, fl := accepted()
+		if c.scan != 0 {
+			f.scanned(at(c.scan), at(c.scan), "box")
+		}
+		if c.failed != 0 {
+			f.failed(at(c.failed), "box")
+		}
+		s := seen(at(c.see), 1, false)
+		s.Internal = at(c.internal)
+		f.sight(fl, s)
+		if fl.Outcome != c.want || fl.Latency != time.Duration(c.latency)*time.Second || fl.Transit != max(0, fl.Latency-time.Second) {
+			t.Errorf("%s: %v after %v (transit %v), want %v after %d s", c.name, fl.Outcome, fl.Latency, fl.Transit, c.want, c.latency)
+		}
+	}
+	f, fl := accepted()
+	f.failed(at(100), "box")
+	s := seen(at(400), 1, false) // of a server that gives no date
+	f.sight(fl, s)
+	want(t, fl, probes.Late)
+}
+
 func TestJunkIsDeliveredButMisplaced(t *testing.T) {
 	f, fl := accepted()
 	f.sight(fl, seen(at(5), 1, true))

@@ -166,6 +166,7 @@ func (a *Agent) conclude(fls []*flight, cs []probes.Canary) {
 func (a *Agent) unread(mailbox string, err *probes.Error) {
 	now := time.Now()
 	a.mu.Lock()
+	a.follow.failed(now, mailbox)
 	for _, r := range a.routes {
 		if r.Mailbox == mailbox {
 			r.evidence.ReadSide(now, err)
