@@ -157,6 +157,9 @@ func New(cfg Config) (*Agent, error) {
 		return nil, err
 	}
 	for _, mc := range cfg.Mailboxes {
+		if mc.Backoff == 0 {
+			mc.Backoff = readBackoff(timing)
+		}
 		a.boxes[mc.Name] = collect.New(mc, a.handler(mc.Name))
 		a.follow.failed(now, mc.Name) // nobody has looked until now
 	}
@@ -200,6 +203,12 @@ func (a *Agent) addRoutes(now time.Time, params evidence.Params) error {
 		a.routes = append(a.routes, r)
 	}
 	return nil
+}
+
+// readBackoff bounds the pause between two attempts to reach a mailbox: what is not
+// read is not known, so that it follows the pace of the canaries.
+func readBackoff(t roster.Timing) time.Duration {
+	return min(max(t.Interval/4, time.Second), 30*time.Second)
 }
 
 // threshold3 is the evidence, in nats, at which one of three regions votes down:

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"mailquorum/internal/roster"
 	"mailquorum/probes"
 	"mailquorum/probes/collect"
 )
@@ -227,4 +228,34 @@ func TestTheJournalForgetsWhatIsOld(t *testing.T) {
 		w.start()
 		w.within(time.Minute, "the other one is forgotten two hours later", func() bool { return !known(probes.ID{2}) })
 	})
+}
+
+func TestReadingIsTriedAtThePaceOfTheCanaries(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{2 * time.Second: time.Second, 20 * time.Second: 5 * time.Second,
+		time.Minute: 15 * time.Second, time.Hour: 30 * time.Second} {
+		if got := readBackoff(roster.Timing{Interval: interval}); got != want {
+			t.Errorf("interval %v: at most %v between two attempts, want %v", interval, got, want)
+		}
+	}
+	var boxes []collect.Config
+	inWorld(t, func(c *Config) { c.Mailboxes[0].Backoff = 0; boxes = c.Mailboxes }, func(w *world) {
+		w.within(time.Minute, "a canary is read", func() bool { return w.outcomes()[probes.Delivered] > 0 })
+		w.provider.IMAPDown(true)
+		time.Sleep(10 * time.Minute) // the pause has grown to its bound
+		w.provider.IMAPDown(false)
+		back := time.Now()
+		w.within(20*time.Second, "the mailbox is read again", func() bool {
+			w.agent.mu.Lock()
+			defer w.agent.mu.Unlock()
+			return w.agent.follow.looks["canaries"].complete.After(back)
+		})
+		for _, c := range w.canaries() {
+			if c.Outcome == probes.Late || c.Outcome == probes.Lost {
+				w.Errorf("a canary that was in time is %v after %v", c.Outcome, c.Latency)
+			}
+		}
+	})
+	if boxes[0].Backoff != 0 {
+		t.Error("the caller's configuration was changed")
+	}
 }
