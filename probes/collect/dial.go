@@ -34,7 +34,7 @@ func (m *Mailbox) connect(ctx context.Context, record *tap.Tap) (*wire, error) {
 		if cause := context.Cause(dialing); cause != nil {
 			err = cause
 		}
-		return nil, dialFailure(opConnect, err)
+		return nil, m.dialFailure(opConnect, err)
 	}
 	record.Note("connected to %s from %s", conn.RemoteAddr(), conn.LocalAddr())
 	g := guard.New(conn, guard.Handshake, deadline)
@@ -53,13 +53,13 @@ func (m *Mailbox) secure(g *guard.Conn, record *tap.Tap) (net.Conn, error) {
 	case Plain:
 		return g, nil
 	case STARTTLS:
-		if err := startTLS(record.Conn(g)); err != nil {
+		if err := m.startTLS(record.Conn(g)); err != nil {
 			return nil, err
 		}
 	}
 	tc := tls.Client(g, m.cfg.TLSConfig)
 	if err := tc.Handshake(); err != nil { // ends with the guard
-		return nil, dialFailure(opTLS, g.Explain(err))
+		return nil, m.dialFailure(opTLS, g.Explain(err))
 	}
 	state := tc.ConnectionState()
 	record.Note("%s, %s", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
@@ -92,11 +92,11 @@ const maxPlainLines = 64
 // startTLS reads the greeting and asks for TLS, RFC 9051 section 6.2.1. Nothing
 // else is said or believed in clear, a refusal is an error, and so is whatever
 // the server (or somebody between) says after its answer.
-func startTLS(conn net.Conn) error {
+func (m *Mailbox) startTLS(conn net.Conn) error {
 	r := bufio.NewReaderSize(conn, 4<<10)
 	greeting, err := readLine(r)
 	if err != nil {
-		return dialFailure(opGreeting, err)
+		return m.dialFailure(opGreeting, err)
 	}
 	word := func(line string, i int) string {
 		if f := strings.Fields(line); i < len(f) {
@@ -110,6 +110,8 @@ func startTLS(conn net.Conn) error {
 		return bye(opGreeting, errors.New(greeting[2:]), strings.ToLower(greeting))
 	case word(greeting, 0) == "*" && word(greeting, 1) == "PREAUTH":
 		return unknown(opTLS, errors.New("the server says that we are logged in, in clear"), "STARTTLS is impossible after PREAUTH: somebody may be in between")
+	case smtpSpeaks(greeting):
+		return unknown(opGreeting, fmt.Errorf("not IMAP: %s", greeting), hintSMTP)
 	default:
 		return unknown(opGreeting, fmt.Errorf("not IMAP: %s", greeting), "the port speaks no IMAP in clear")
 	}
@@ -117,12 +119,12 @@ func startTLS(conn net.Conn) error {
 		return unknown(opTLS, errors.New("something was said in clear before STARTTLS"), "somebody may be in between")
 	}
 	if _, err := io.WriteString(conn, "S STARTTLS\r\n"); err != nil {
-		return dialFailure(opTLS, err)
+		return m.dialFailure(opTLS, err)
 	}
 	for range maxPlainLines {
 		line, err := readLine(r)
 		if err != nil {
-			return dialFailure(opTLS, err)
+			return m.dialFailure(opTLS, err)
 		}
 		if word(line, 0) != "S" {
 			continue

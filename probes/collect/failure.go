@@ -3,7 +3,6 @@ package collect
 import (
 	"bufio"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -66,29 +65,59 @@ func asFailure(err error) *failure {
 }
 
 // dialFailure classifies what went wrong before TLS was up.
-func dialFailure(op string, err error) *failure {
+func (m *Mailbox) dialFailure(op string, err error) *failure {
 	var dns *net.DNSError
-	var cert *tls.CertificateVerificationError
-	var host x509.HostnameError
 	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, guard.ErrDeadline):
-		return failed(op, errors.New("no answer in time"), "the server is silent: if the port is for STARTTLS, set tls: starttls")
+		return failed(op, errors.New("no answer in time"), hintOfSilence(m.cfg.TLS, op))
 	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS):
 		return unknown(op, err, "this machine is out of file descriptors or memory")
 	case hostile(err) || errors.Is(err, bufio.ErrBufferFull):
 		return unknown(op, err, hintHostile)
 	case errors.As(err, &dns):
-		return failed(op, err, "the name of the IMAP server does not resolve here")
-	case errors.As(err, &host):
-		return failed(op, err, "the server's certificate is for another name")
-	case errors.As(err, &cert):
-		return failed(op, err, "the server's certificate is not trusted here: expired, or its CA is unknown")
+		return failed(op, err, "the name of the IMAP server does not resolve here: check address")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failed(op, err, "nothing listens on that port: check address (usually port 993)")
 	case errors.As(err, &record):
-		return failed(op, err, "the port speaks no TLS: is it for STARTTLS?")
+		return failed(op, err, m.hintOfClearText(string(record.RecordHeader[:])))
 	}
-	return failed(op, err, "")
+	return failed(op, err, probes.HintOfCertificate(err))
 }
+
+// hintOfSilence says what to do about a server that says nothing.
+func hintOfSilence(mode TLSMode, op string) string {
+	switch {
+	case mode != Implicit && op == opGreeting:
+		return "the server says nothing: a port for TLS at once? set tls: implicit (usually port 993)"
+	case mode == Implicit && op == opTLS:
+		return "the server is silent: if the port is for STARTTLS (143), set tls: starttls"
+	}
+	return "the server is silent"
+}
+
+// hintOfClearText says what to do about a server that says words in clear where TLS
+// was to begin.
+func (m *Mailbox) hintOfClearText(words string) string {
+	switch {
+	case smtpSpeaks(words):
+		return hintSMTP
+	case strings.HasPrefix(words, "* ") && m.cfg.TLS == Implicit:
+		_, port, _ := net.SplitHostPort(m.cfg.Address)
+		return "the server greets in clear text on port " + port + ": set tls: starttls"
+	case m.cfg.TLS == Implicit:
+		return "the port speaks no TLS: check address; a port for STARTTLS (143) wants tls: starttls"
+	}
+	return "what came after STARTTLS is no TLS: somebody may be in between"
+}
+
+// smtpSpeaks reports whether a greeting is that of a mail server (RFC 5321 section
+// 4.2).
+func smtpSpeaks(greeting string) bool {
+	return has(greeting[:min(4, len(greeting))], "220 ", "220-", "421 ", "554 ")
+}
+
+const hintSMTP = "this is an SMTP server: check address and port (IMAP is usually port 993)"
 
 const hintHostile = "the server sends what no honest server sends: more than asked for, or lines that make no sense"
 
@@ -114,8 +143,9 @@ func (s *session) answer(op string, e *imap.Error) *failure {
 		f := problem(probes.AuthFailed, op, err, hintOfLogin(low))
 		f.is.Temporary = false
 		return f
-	case e.Code == imap.ResponseCodeNonExistent || e.Code == imap.ResponseCodeTryCreate:
-		return unknown(op, err, "there is no such folder: check its name in the configuration")
+	case e.Code == imap.ResponseCodeNonExistent || e.Code == imap.ResponseCodeTryCreate ||
+		s.opening != nil && !strings.EqualFold(s.opening.name, "INBOX") && missing(low): // there is always an INBOX
+		return unknown(op, err, s.hintOfFolder())
 	case e.Code == imap.ResponseCodeNoPerm || e.Code == imap.ResponseCodeExpired ||
 		e.Code == imap.ResponseCodeAuthorizationFailed || e.Code == imap.ResponseCodeContactAdmin:
 		return problem(probes.AuthFailed, op, err, "the account may not do this")
@@ -141,6 +171,24 @@ func passing(low string) bool {
 	return has(low, "temporar", "try again", "try later", "unavailable", "timeout", "timed out", "internal error", "server busy", "backend")
 }
 
+func missing(low string) bool {
+	return has(low, "does not exist", "doesn't exist", "no such", "unknown mailbox", "unknown folder", "nonexistent", "non-existent", "not found")
+}
+
+// hintOfFolder says what to do about a folder that is not there.
+func (s *session) hintOfFolder() string {
+	f := s.opening
+	switch {
+	case f == nil:
+		return "there is no such folder: check its name in the configuration"
+	case f.found:
+		return fmt.Sprintf("the server lists the folder %q and does not open it: set junk: to the right one", probes.Clean(f.name))
+	case f.junk:
+		return fmt.Sprintf("there is no folder %q: set junk: to the name of one that exists, or leave it out", probes.Clean(f.name))
+	}
+	return fmt.Sprintf("there is no folder %q: set folder: to the one in which canaries arrive", probes.Clean(f.name))
+}
+
 func has(s string, any ...string) bool {
 	for _, a := range any {
 		if strings.Contains(s, a) {
@@ -160,11 +208,14 @@ func (s *session) classify(op string, err error) *failure {
 		return f
 	}
 	words, ended := s.wire.story()
+	if said := s.wire.said(); op == opGreeting && smtpSpeaks(said) {
+		return unknown(op, errors.New("not IMAP: "+said), hintSMTP)
+	}
 	switch {
 	case hostile(ended):
 		return unknown(op, ended, hintHostile)
 	case errors.Is(ended, guard.ErrDeadline):
-		return failed(op, errTimeout{s.m.cfg.Watchdog}, "the server is silent")
+		return failed(op, errTimeout{s.m.cfg.Watchdog}, hintOfSilence(s.m.cfg.TLS, op))
 	case words != "":
 		return bye(op, errors.New("BYE "+words), strings.ToLower(words))
 	case ended != nil:

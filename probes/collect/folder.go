@@ -36,10 +36,12 @@ func (s *session) reset(f *folder, reason string) {
 // open selects the folder and compares it with what was known of it.
 func (s *session) open(f *folder) error {
 	var d *imap.SelectData
+	s.opening = f
 	err := s.do("select", guard.IMAPReply, func() (err error) {
 		d, err = s.client.Select(f.name, nil).Wait()
 		return err
 	})
+	s.opening = nil
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type session struct {
 	news   chan struct{} // capacity 1: the server told of new mail in the selected folder
 	at     *folder       // that is selected
 
+	opening *folder // that is being selected
+
 	canIdle   bool
 	canRemove bool
 	nextScan  time.Time

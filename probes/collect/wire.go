@@ -74,6 +74,13 @@ func (w *wire) story() (bye string, ended error) {
 	return bye, w.guard.Explain(w.ended)
 }
 
+// said returns the last words of the server, safe to print.
+func (w *wire) said() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return probes.Clean(string(bytes.TrimSpace(w.tail)))
+}
+
 // hostile reports whether err is the guard's judgement of what a server sent.
 func hostile(err error) bool {
 	return errors.Is(err, guard.ErrBytes) || errors.Is(err, guard.ErrLine) ||
