@@ -68,7 +68,54 @@ type run struct {
 	key  probes.Key
 	mu   sync.Mutex // over Progress, and the fields below
 	wait map[probes.ID]chan sighting
-	read map[string]chan *probes.Error // by mailbox: newest failure, or nil once it was read
+	read map[string]*reading // by mailbox
+}
+
+// reading is how the read side of a mailbox fares.
+type reading struct {
+	where string        // the mailbox and its server, for people
+	first chan struct{} // closed once it was read, or could not be
+
+	mu     sync.Mutex
+	told   bool
+	newest *probes.Error // nil: it was read
+}
+
+func newReading(c collect.Config) *reading {
+	return &reading{where: "mailbox " + c.Name + " at " + c.Address, first: make(chan struct{})}
+}
+
+// tell takes note of a failure, or with nil of a complete look.
+func (r *reading) tell(err *probes.Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.newest = nil
+	if err != nil {
+		r.newest = at(r.where, err)
+	}
+	if !r.told {
+		r.told = true
+		close(r.first)
+	}
+}
+
+// err returns the newest failure, nil if the mailbox was read since.
+func (r *reading) err() *probes.Error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.newest
+}
+
+// at returns e with the server at which it happened in its text.
+func at(where string, e *probes.Error) *probes.Error {
+	located := *e
+	switch {
+	case e.Err != nil:
+		located.Err = fmt.Errorf("%s: %w", where, e.Err)
+	case e.Reply.Code != 0:
+		located.Err = fmt.Errorf("%s: %s", where, e.Reply)
+	}
+	return &located
 }
 
 // Run checks all routes at once. It blocks until each canary was seen, failed or
@@ -76,16 +123,16 @@ type run struct {
 func Run(ctx context.Context, opt Options) []Result {
 	seed := make([]byte, 32)
 	rand.Read(seed) // never fails, crypto/rand
-	c := &run{opt: opt, key: probes.NewKey(seed), wait: map[probes.ID]chan sighting{}, read: map[string]chan *probes.Error{}}
-	reading, stop := context.WithCancel(ctx)
+	c := &run{opt: opt, key: probes.NewKey(seed), wait: map[probes.ID]chan sighting{}, read: map[string]*reading{}}
+	readCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	boxes := map[string]*collect.Mailbox{}
 	var readers sync.WaitGroup
 	for _, mc := range opt.Mailboxes {
-		c.read[mc.Name] = make(chan *probes.Error, 1)
+		c.read[mc.Name] = newReading(mc)
 		box := collect.New(mc, c.handler(mc.Name))
 		boxes[mc.Name] = box
-		readers.Go(func() { _ = box.Run(reading) }) // its failures came through the handler
+		readers.Go(func() { _ = box.Run(readCtx) }) // its failures came through the handler
 	}
 	results := make([]Result, len(opt.Routes))
 	var wg sync.WaitGroup
@@ -102,14 +149,6 @@ func Run(ctx context.Context, opt Options) []Result {
 
 // handler passes on what a mailbox sees.
 func (c *run) handler(mailbox string) collect.Handler {
-	tell := func(err *probes.Error) {
-		ch := c.read[mailbox]
-		select {
-		case <-ch:
-		default:
-		}
-		ch <- err
-	}
 	return collect.Handler{
 		Seen: func(s collect.Sighting) bool {
 			for _, t := range s.Tags {
@@ -128,8 +167,8 @@ func (c *run) handler(mailbox string) collect.Handler {
 			}
 			return false
 		},
-		Scanned: func(time.Time) { tell(nil) },
-		Failed:  tell,
+		Scanned: func(time.Time) { c.read[mailbox].tell(nil) },
+		Failed:  c.read[mailbox].tell,
 	}
 }
 
@@ -169,6 +208,9 @@ func (c *run) route(ctx context.Context, r agent.Route, box *collect.Mailbox) Re
 	sub, err := submit.Send(ctx, withTo(r), letter.Bytes(), func(t probes.Timing) { c.step(Step{r.Name, t.Stage, t.Duration, nil}) })
 	res.Timings, res.QueueID, res.TLS, res.Reply = sub.Timings, sub.QueueID, sub.TLS, sub.Reply.String()
 	if e := probes.AsError(probes.StageNone, err); e != nil {
+		if e.Stage != probes.StageNone {
+			e = at(server(r.Submit, sub), e)
+		}
 		res.fail(e)
 		c.step(Step{r.Name, e.Stage, 0, e})
 		if e.Outcome != probes.Ambiguous {
@@ -179,6 +221,17 @@ func (c *run) route(ctx context.Context, r agent.Route, box *collect.Mailbox) Re
 	return res
 }
 
+// server names the server that a submission was for.
+func server(cfg submit.Config, sub submit.Result) string {
+	switch {
+	case cfg.Domain == "":
+		return cfg.Address
+	case sub.Server == "":
+		return cfg.Domain
+	}
+	return cfg.Domain + " (" + sub.Server + ")"
+}
+
 func withTo(r agent.Route) submit.Config {
 	cfg := r.Submit
 	cfg.To = r.To
@@ -187,19 +240,16 @@ func withTo(r agent.Route) submit.Config {
 
 // mailbox waits until the mailbox was read once.
 func (c *run) mailbox(ctx context.Context, name string) *probes.Error {
-	ch := c.read[name]
+	r := c.read[name]
 	select {
-	case err := <-ch:
-		select {
-		case ch <- err: // the next route wants to know as well
-		default:
-		}
-		return err
+	case <-r.first:
+		return r.err()
 	case <-ctx.Done():
 		return probes.AsError(probes.StageRetrieve, context.Cause(ctx))
 	case <-time.After(c.opt.Deadline):
-		return &probes.Error{Stage: probes.StageRetrieve, Outcome: probes.Failed, Temporary: true,
-			Err: fmt.Errorf("mailbox %s could not be read within %v", name, c.opt.Deadline)}
+		return at(r.where, &probes.Error{Stage: probes.StageRetrieve, Outcome: probes.Failed, Temporary: true,
+			Err:  fmt.Errorf("could not be read within %v", c.opt.Deadline),
+			Hint: "its server has neither let us in nor refused: check address and tls; with --deadline the check waits longer"})
 	}
 }
 
@@ -227,6 +277,11 @@ func (c *run) await(ctx context.Context, r agent.Route, box *collect.Mailbox, le
 		}
 		c.step(Step{r.Name, probes.StageTransit, max(0, transit), nil})
 	case <-deadline.C:
+		if err := c.read[r.Mailbox].err(); err != nil { // it may be there: nobody can see
+			res.fail(err)
+			c.step(Step{r.Name, probes.StageRetrieve, c.opt.Deadline, err})
+			return
+		}
 		res.fail(&probes.Error{Stage: probes.StageTransit, Outcome: probes.Lost, Err: fmt.Errorf("accepted, and not in mailbox %s after %v", r.Mailbox, c.opt.Deadline),
 			Hint: "is " + r.To + " really delivered to that mailbox? Look for a rule that moves the mail, and into quarantine; with --deadline the check waits longer"})
 		c.step(Step{r.Name, probes.StageTransit, c.opt.Deadline, errors.New("not there")})

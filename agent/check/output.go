@@ -141,6 +141,9 @@ func Nagios(w io.Writer, results []Result) int {
 			if text == "" {
 				text = r.Outcome.String()
 			}
+			if r.Hint != "" {
+				text += " (what to do: " + r.Hint + ")"
+			}
 			bad = append(bad, r.Route+": "+strings.ReplaceAll(text, "|", "/"))
 		}
 		if r.Latency > 0 {
