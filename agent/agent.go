@@ -81,6 +81,7 @@ type Agent struct {
 	log     *slog.Logger
 	beat    atomic.Int64  // Unix nanoseconds of the last turn of the tick loop
 	news    chan struct{} // capacity 1: something that a vote may depend on
+	strays  strays
 
 	mu        sync.Mutex
 	follow    *follower

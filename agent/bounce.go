@@ -20,9 +20,9 @@ func (a *Agent) bounced(mailbox string, s collect.Sighting) bool {
 	if !s.DSN.Failed() {
 		return true // a delay, or a success: says nothing that we do not measure
 	}
-	fl, known := a.followed(mailbox, id)
+	fl, mayGo := a.followed(mailbox, id, s)
 	if fl == nil {
-		return known
+		return mayGo
 	}
 	a.mu.Lock()
 	if !a.follow.bounce(fl, s) {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"mailquorum/probes"
@@ -33,9 +34,9 @@ func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 		}
 		return false
 	}
-	fl, known := a.followed(mailbox, id)
+	fl, mayGo := a.followed(mailbox, id, s)
 	if fl == nil {
-		return known
+		return mayGo
 	}
 	r := a.route(fl.Route)
 
@@ -71,7 +72,12 @@ func (a *Agent) sighted(mailbox string, s collect.Sighting) bool {
 // followed returns the canary of a genuine tag, from the journal if need be. Where
 // there is none, mayGo says whether its mail may be deleted all the same: a mail
 // never creates a row.
-func (a *Agent) followed(mailbox string, id probes.ID) (fl *flight, mayGo bool) {
+//
+// What the journal does not know may be awaited by another process with this
+// agent's key, so that it stays until the deadline has passed by the server's date.
+// A mail is shown once, so what stayed goes after the next start, or when the
+// mailbox is read anew.
+func (a *Agent) followed(mailbox string, id probes.ID, s collect.Sighting) (fl *flight, mayGo bool) {
 	a.mu.Lock()
 	fl = a.follow.byID[id]
 	a.mu.Unlock()
@@ -85,12 +91,37 @@ func (a *Agent) followed(mailbox string, id probes.ID) (fl *flight, mayGo bool) 
 	}
 	r := a.route(c.Route)
 	if !ok || r == nil {
-		a.metrics.unknown(mailbox)
-		return nil, true
+		if a.strays.add(id) {
+			a.metrics.unknown(mailbox)
+		}
+		return nil, ok || !s.Internal.IsZero() && s.At.Sub(s.Internal) > a.timing.Deadline
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.follow.add(c, r.Mailbox), true
+}
+
+// strays are the canaries of unknown mails that were counted: a mail that stays may
+// be seen again. They are bounded; beyond that some are counted twice.
+type strays struct {
+	mu   sync.Mutex
+	seen map[probes.ID]struct{}
+}
+
+const straysKept = 4096
+
+// add reports whether the canary is new.
+func (s *strays) add(id probes.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.seen[id]; known {
+		return false
+	}
+	if s.seen == nil || len(s.seen) == straysKept {
+		s.seen = map[probes.ID]struct{}{}
+	}
+	s.seen[id] = struct{}{}
+	return true
 }
 
 // recognise returns the canary of the first tag that this agent's key made.
