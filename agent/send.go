@@ -171,7 +171,8 @@ func (a *Agent) submitted(r *route, fl *flight, res submit.Result, err error) {
 	a.metrics.submitted(r, c)
 	saved := a.save(c)
 	if err != nil {
-		a.log.Warn("submission failed", "route", r.Name, "canary", c.ID.String(), "outcome", c.Outcome.String(), "err", err)
+		a.log.Warn("submission failed", "route", r.Name, "canary", c.ID.String(), "outcome", c.Outcome.String(), "err", err,
+			"hint", probes.AsError(probes.StageNone, err).Hint)
 		a.urge()
 	}
 	if settled {

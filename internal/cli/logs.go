@@ -17,11 +17,23 @@ func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		level = slog.LevelInfo // the configuration was checked: no level was given
 	}
-	opts := &slog.HandlerOptions{Level: level}
+	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: legible}
 	if c.Format == "json" || c.Format != "text" && !isTerminal(w) {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// legible leaves out a hint that there is none, and writes durations as people do
+// ("2.5s") where slog's JSON has nanoseconds.
+func legible(_ []string, a slog.Attr) slog.Attr {
+	switch {
+	case a.Key == "hint" && a.Value.Kind() == slog.KindString && a.Value.String() == "":
+		return slog.Attr{}
+	case a.Value.Kind() == slog.KindDuration:
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // isTerminal reports whether a person reads w as it is written.
