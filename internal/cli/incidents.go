@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -52,7 +54,7 @@ func newIncidentsShow() *cobra.Command {
 	var c client
 	var output string
 	show := &cobra.Command{
-		Use:     "show ID",
+		Use:     "show outage/SERVICE/N",
 		Short:   "Show one incident: its times, its canaries, the vote that opened it",
 		Example: "  mailquorum incidents show outage/mimecast-uk/3",
 		Args:    args(cobra.ExactArgs(1)),
@@ -63,7 +65,7 @@ func newIncidentsShow() *cobra.Command {
 			var in api.Incident
 			raw, err := c.get(cmd.Context(), "api/v1/incidents/"+args[0], &in)
 			if err != nil {
-				return notFound(err, "the coordinator at %s has no incident %q", c.base, args[0])
+				return c.noIncident(cmd.Context(), args[0], err)
 			}
 			if output == "json" {
 				_, err = cmd.OutOrStdout().Write(raw)
@@ -74,6 +76,37 @@ func newIncidentsShow() *cobra.Command {
 	}
 	asking(show, &c, &output)
 	return show
+}
+
+// mostNamed bounds the incidents that are named to whoever asks for another.
+const mostNamed = 10
+
+// noIncident says, when err is a 404, how incidents are named and which there are.
+func (c client) noIncident(ctx context.Context, id string, err error) error {
+	if err != errNotFound {
+		return err
+	}
+	said := fmt.Sprintf("the coordinator at %s has no incident %q", c.base, printable(id))
+	if strings.Count(id, "/") != 2 {
+		said += ": want outage/SERVICE/N"
+	}
+	var all []api.Incident
+	if _, err := c.get(ctx, "api/v1/incidents", &all); err != nil {
+		return errors.New(said)
+	}
+	var ids []string
+	for _, i := range all[:min(len(all), mostNamed)] {
+		ids = append(ids, printable(i.ID))
+	}
+	switch more := len(all) - len(ids); {
+	case len(ids) == 0:
+		said += "; there are none"
+	case more > 0:
+		said += fmt.Sprintf("; there are %s and %d more: see mailquorum incidents", strings.Join(ids, ", "), more)
+	default:
+		said += "; there are " + strings.Join(ids, ", ")
+	}
+	return errors.New(said)
 }
 
 // notFound says what a 404 means; other errors stay as they are.
@@ -87,10 +120,10 @@ func notFound(err error, format string, args ...any) error {
 // writeIncidents writes a line per incident.
 func writeIncidents(w io.Writer, now time.Time, all []api.Incident) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "INCIDENT\tSTATE\tONSET\tOPENED\tLASTED\tSENT\tLATE\tLOST\tMISSING")
+	fmt.Fprintln(t, "INCIDENT\tSTATE\tONSET\tOPENED\tLASTED\tSENT\tLATE\tFAILED\tLOST\tMISSING")
 	for _, i := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\n", i.ID, i.State, stamp(i.Onset), stamp(i.Opened), lasted(now, i),
-			i.Count.Sent, i.Count.Late, i.Count.Lost, i.Count.Pending)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", i.ID, i.State, stamp(i.Onset), stamp(i.Opened), lasted(now, i),
+			i.Count.Sent, i.Count.Late, i.Count.Failed, i.Count.Lost, i.Count.Pending)
 	}
 	t.Flush()
 }

@@ -69,7 +69,7 @@ func newStatus() *cobra.Command {
 }
 
 // writeStatus draws a status: a line per service, the vote of each that is not
-// up, and the open incidents.
+// up, the open incidents, and the nodes that do not count.
 func writeStatus(w io.Writer, s api.Status) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, seen by %s at %s\n\n", s.Cluster, s.Node, s.Now.UTC().Format(time.RFC3339))
@@ -88,11 +88,39 @@ func writeStatus(w io.Writer, s api.Status) error {
 		b.WriteString("\n")
 		writeIncidents(&b, s.Now, open)
 	}
+	writeAbsent(&b, s.Nodes)
 	if s.Unjournal {
 		b.WriteString("\nthe journal of this coordinator cannot be written: it decides and pages all the same\n")
 	}
 	_, err := io.WriteString(w, printable(b.String()))
 	return err
+}
+
+// writeAbsent writes a line per node whose votes do not count: it is not heard, or
+// it was silenced because it said two different things under one number.
+func writeAbsent(w io.Writer, nodes []api.Node) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	head := "\nNODE\tROLE\tREGION\tSTATE\tHEARD\n"
+	for _, n := range nodes {
+		var state string
+		switch {
+		case n.Silenced:
+			state = "silenced"
+		case n.Fresh:
+			continue
+		case n.Member:
+			state = "silent, in the mesh"
+		default:
+			state = "silent"
+		}
+		heard := "never"
+		if n.Age > 0 {
+			heard = since(time.Duration(n.Age * float64(time.Second)))
+		}
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\t%s\n", head, n.Name, n.Role, n.Region, state, heard)
+		head = ""
+	}
+	t.Flush()
 }
 
 // votes counts the fresh votes on a service.
@@ -119,7 +147,11 @@ func ago(now, t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	d := max(0, now.Sub(t))
+	return since(max(0, now.Sub(t)))
+}
+
+// since is how long ago something was, in its two largest units.
+func since(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds ago", int(d.Seconds()))
