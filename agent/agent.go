@@ -82,6 +82,7 @@ type Agent struct {
 	beat    atomic.Int64  // Unix nanoseconds of the last turn of the tick loop
 	news    chan struct{} // capacity 1: something that a vote may depend on
 	strays  strays
+	trouble trouble
 
 	mu        sync.Mutex
 	follow    *follower

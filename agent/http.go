@@ -18,8 +18,8 @@ type RouteView struct {
 	Oldest  float64   `json:"oldest_pending_seconds"`
 }
 
-// Handler serves /metrics, /-/healthy (the process turns), /-/ready (it has a
-// mesh and every mailbox has been read once), /debug/routes (JSON) and
+// Handler serves /metrics, /-/healthy (the process turns), /-/ready (every
+// mailbox has been read once, and the journal can be written), /debug/routes (JSON) and
 // /debug/transcript/ROUTE (text: what was said when the route last failed).
 func (a *Agent) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -37,6 +37,10 @@ func (a *Agent) Handler() http.Handler {
 				http.Error(w, "mailbox "+name+" has not been read yet", http.StatusServiceUnavailable)
 				return
 			}
+		}
+		if err := a.cfg.Journal.Writable(); err != nil {
+			http.Error(w, "no canary is sent: "+err.Error(), http.StatusServiceUnavailable)
+			return
 		}
 		fmt.Fprintln(w, "ok")
 	})

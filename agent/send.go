@@ -95,11 +95,11 @@ func (a *Agent) probe(ctx context.Context, r *route, confirm bool) {
 		return
 	}
 	if err := a.cfg.Journal.Begin(c); err != nil {
-		a.metrics.journalError(err)
-		a.log.Error("no canary sent: it could not be journalled first", "route", r.Name, "err", err)
+		a.unjournalled("no canary sent: it could not be journalled first", err, "route", r.Name)
 		span.End()
 		return
 	}
+	a.journalled()
 	a.mu.Lock()
 	a.spans[c.ID] = span
 	fl := a.follow.add(c, r.Mailbox)
@@ -202,10 +202,10 @@ func (a *Agent) observe(now time.Time, r *route, c probes.Canary) {
 // save journals the canary's present state. A full disk is met by going on.
 func (a *Agent) save(c probes.Canary) bool {
 	if err := a.cfg.Journal.Save(c); err != nil {
-		a.metrics.journalError(err)
-		a.log.Error("an outcome is not journalled", "canary", c.ID.String(), "outcome", c.Outcome.String(), "err", err)
+		a.unjournalled("an outcome is not journalled", err, "canary", c.ID.String(), "outcome", c.Outcome.String())
 		return false
 	}
+	a.journalled()
 	return true
 }
 

@@ -68,8 +68,7 @@ func (a *Agent) failedRead(mailbox string, err *probes.Error) {
 
 func (a *Agent) saveFailure(side journal.Side, name string, f journal.Failure) {
 	if err := a.cfg.Journal.SaveFailure(side, name, f); err != nil {
-		a.metrics.journalError(err)
-		a.log.Error("a transcript is not journalled", "of", name, "err", err)
+		a.unjournalled("a transcript is not journalled", err, "of", name)
 	}
 }
 

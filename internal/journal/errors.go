@@ -19,6 +19,16 @@ var (
 	ErrClosed     = errors.New("journal is closed")
 )
 
+// displaced is an ErrUnwritable that is not the disk's fault: it says what became
+// of the file.
+type displaced string
+
+func (d displaced) Error() string {
+	return "journal cannot be written: " + string(d) + " while it was open; start this node again"
+}
+
+func (d displaced) Is(target error) bool { return target == ErrUnwritable }
+
 // Classify adds to an error of the database or of the file system which of this
 // package's errors it is, if any.
 func Classify(err error) error {

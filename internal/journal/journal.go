@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
@@ -22,8 +23,10 @@ import (
 type Journal struct {
 	path   string
 	lock   *os.File
-	writer *sql.DB // one connection
-	reader *sql.DB // cannot write
+	writer *sql.DB               // one connection
+	reader *sql.DB               // cannot write
+	file   os.FileInfo           // of path, when it was opened
+	failed atomic.Pointer[error] // of the last group; nil: it is on disk
 
 	mu     sync.RWMutex // held for reading while a request is handed over
 	closed bool
@@ -65,7 +68,10 @@ func (j *Journal) open(migrations []string) (err error) {
 	if err := migrate(j.writer, migrations); err != nil {
 		return err
 	}
-	j.reader, err = connect(j.path, "deferred", readerSettings, 4)
+	if j.reader, err = connect(j.path, "deferred", readerSettings, 4); err != nil {
+		return err
+	}
+	j.file, err = os.Stat(j.path)
 	return err
 }
 

@@ -131,12 +131,48 @@ func TestFullDiskIsRecognisedAndPasses(t *testing.T) {
 	if err := j.Write(put(2, strings.Repeat("x", 1<<20))); !errors.Is(err, ErrUnwritable) {
 		t.Errorf("full disk: %v, want ErrUnwritable", err)
 	}
+	if err := j.Writable(); !errors.Is(err, ErrUnwritable) {
+		t.Errorf("on a full disk it is said to be writable: %v", err)
+	}
 	limit(1 << 30)
 	if err := j.Write(put(2, strings.Repeat("x", 1<<20))); err != nil {
 		t.Errorf("after space was freed: %v", err)
 	}
+	if err := j.Writable(); err != nil {
+		t.Errorf("after space was freed: %v", err)
+	}
 	if n := count(t, j); n != 2 {
 		t.Errorf("%d rows, want 2", n)
+	}
+}
+
+// What is written to a file without a name is gone with the process.
+func TestAJournalRemovedOrReplacedCannotBeWritten(t *testing.T) {
+	for _, c := range []struct {
+		word string
+		do   func(dir string) error
+	}{
+		{"removed", os.RemoveAll},
+		{"replaced", func(dir string) error {
+			return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "a.db"), nil, 0o600))
+		}},
+	} {
+		dir := filepath.Join(t.TempDir(), "state")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		j := open(t, filepath.Join(dir, "a.db"))
+		if err := errors.Join(j.Write(put(1, "x")), j.Writable()); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.do(dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{j.Writable(), j.Write(put(2, "x"))} {
+			if !errors.Is(err, ErrUnwritable) || !strings.Contains(err.Error(), "was "+c.word) {
+				t.Errorf("%s: %v", c.word, err)
+			}
+		}
 	}
 }
 

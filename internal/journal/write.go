@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 )
 
 // groupMax is how many writes share one transaction, and so one fsync.
@@ -20,7 +22,7 @@ type request struct {
 // changes stay. fn runs once, must not keep tx and must not call Write.
 //
 // Write blocks as long as the disk does. It fails with ErrUnwritable when the
-// disk is full or read-only (nothing of the group is kept then, and a later
+// disk is full or read-only, or the file was removed or replaced (nothing of the group is kept then, and a later
 // Write may succeed again) and with ErrClosed after Close.
 func (j *Journal) Write(fn func(*sql.Tx) error) error {
 	r := request{fn, make(chan error, 1)}
@@ -51,10 +53,50 @@ func (j *Journal) write() {
 				break gather
 			}
 		}
-		for i, err := range j.commit(group) {
+		errs := j.commit(group)
+		j.note(errs)
+		for i, err := range errs {
 			group[i].done <- err
 		}
 	}
+}
+
+// note keeps whether the group was kept from the disk: then all of it was.
+func (j *Journal) note(errs []error) {
+	for _, err := range errs { // one may have failed by itself
+		if errors.Is(err, ErrUnwritable) || errors.Is(err, ErrCorrupt) {
+			j.failed.Store(&err)
+			return
+		}
+	}
+	j.failed.Store(nil)
+}
+
+// Writable returns nil while the journal can be written, as far as is known: the
+// last write was kept, and the file is still where it was opened. Otherwise it
+// returns why not.
+func (j *Journal) Writable() error {
+	if err := j.inPlace(); err != nil {
+		return err
+	}
+	if err := j.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// inPlace returns ErrUnwritable when the file was removed or replaced since it was
+// opened: what is written to it would be gone with this process.
+func (j *Journal) inPlace() error {
+	switch now, err := os.Stat(j.path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return displaced(j.path + " was removed")
+	case err != nil:
+		return Classify(err)
+	case !os.SameFile(now, j.file):
+		return displaced(j.path + " was replaced")
+	}
+	return nil
 }
 
 // commit runs a group in one transaction, each member under its own savepoint.
@@ -67,6 +109,9 @@ func (j *Journal) commit(group []request) []error {
 			}
 		}
 		return errs
+	}
+	if err := j.inPlace(); err != nil {
+		return all(err)
 	}
 	tx, err := j.writer.Begin()
 	if err != nil {
