@@ -1,3 +1,7 @@
+//go:build !race
+
+// Nothing here is concurrent, and the race detector makes it thirty times dearer.
+
 package scenario
 
 import (
