@@ -31,13 +31,13 @@ func TestARefusedLoginKeepsTheInterval(t *testing.T) {
 			}
 			return len(w.canaries()) - before
 		}
-		if n, most := sentIn(10*a.timing.Interval), 11; n > most {
-			t.Errorf("%d canaries in ten intervals with a refused login, want %d at most", n, most)
+		if n, most := sentIn(3*a.timing.Interval), 4; n > most {
+			t.Errorf("%d canaries in three intervals with a refused login, want %d at most", n, most)
 		}
 		w.provider.RefuseAuth(false)
 		time.Sleep(a.timing.Interval + time.Minute)
-		if n := sentIn(10 * a.timing.Interval); n < 30 {
-			t.Errorf("%d canaries in ten intervals of an incident, want four in each", n)
+		if n := sentIn(3 * a.timing.Interval); n < 11 {
+			t.Errorf("%d canaries in three intervals of an incident, want four in each", n)
 		}
 	})
 }
