@@ -12,8 +12,8 @@ import (
 func newStandIn() *cobra.Command {
 	var listen string
 	cmd := &cobra.Command{
-		Use:    "pagerduty-standin",
-		Short:  "Answer like PagerDuty's Events API v2, and keep what came",
+		Use:   "pagerduty-standin",
+		Short: "Answer like PagerDuty's Events API v2, and keep what came",
 		Long: `Serves POST /v2/enqueue with the semantics of PagerDuty's Events API v2, and
 shows what came: GET /calls and GET /incidents (JSON). PUT /fault sets a fault.
 For trying out and for tests; point pagerduty.url at it.`,

@@ -210,7 +210,9 @@ func TestAnOldTokenIsUsedWhileRenewalFails(t *testing.T) {
 		a := newAuthority(t)
 		s := a.source(t)
 		want(t, s, 1)
-		a.will(func(w http.ResponseWriter, r *http.Request, n int) { http.Error(w, "down", http.StatusServiceUnavailable) })
+		a.will(func(w http.ResponseWriter, r *http.Request, n int) {
+			http.Error(w, "down", http.StatusServiceUnavailable)
+		})
 		time.Sleep(57 * time.Minute)
 		want(t, s, 1)
 		time.Sleep(4 * time.Minute)
@@ -240,7 +242,9 @@ func TestWhoseFaultItIs(t *testing.T) {
 		"no token":          {func(a *authority) { a.will(page(200, "{}")) }, false, ""},
 		"404":               {func(a *authority) { a.will(page(404, "")) }, false, ""},
 		"redirect": {func(a *authority) {
-			a.will(func(w http.ResponseWriter, r *http.Request, _ int) { http.Redirect(w, r, "https://evil.test/", http.StatusTemporaryRedirect) })
+			a.will(func(w http.ResponseWriter, r *http.Request, _ int) {
+				http.Redirect(w, r, "https://evil.test/", http.StatusTemporaryRedirect)
+			})
 		}, false, ""},
 		"endless": {func(a *authority) { a.will(endless) }, false, ""},
 		"silent": {func(a *authority) {
