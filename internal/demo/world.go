@@ -160,10 +160,10 @@ func (w *World) listenProvider(service string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	again := ""
+	again := w.address[service]
 	for _, known := range w.address {
 		if _, p, _ := net.SplitHostPort(known); p == port {
-			again = known
+			again = known // asked for by the port that was picked
 		}
 	}
 	l, err := w.opt.Fabric.Listen(providerHost, again)

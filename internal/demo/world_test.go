@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"maps"
 	"net"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func TestProviderComesBackAtItsOldAddress(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer w.Close()
-			dial := f.Dial("agent")
+			dial, before := f.Dial("agent"), maps.Clone(w.address)
 			for _, set := range []func(bool) error{w.Provider.SMTPDown, w.Provider.IMAPDown} {
 				if err := set(true); err != nil {
 					t.Fatal(err)
@@ -27,7 +28,7 @@ func TestProviderComesBackAtItsOldAddress(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for _, address := range []string{w.address[smtps], w.address[imaps]} {
+			for _, address := range []string{before[smtps], before[imaps]} {
 				c, err := dial(t.Context(), "tcp", address)
 				if err != nil {
 					t.Errorf("%s: %v", address, err)
