@@ -56,7 +56,7 @@ func (a *Agent) askForConfirmation(now time.Time) {
 	var out [][]byte
 	a.mu.Lock()
 	for _, r := range a.routes {
-		if !r.evidence.Suspicious(now) || a.incidents[incident.NewSubject(report.Outage, r.Service)].Open() ||
+		if !r.evidence.Suspicious(now) || a.local.Doubtful(now) || a.incidents[incident.NewSubject(report.Outage, r.Service)].Open() ||
 			now.Sub(a.confirms.asked[r.Service]) < a.confirms.pause {
 			continue
 		}

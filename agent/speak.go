@@ -29,6 +29,7 @@ func (a *Agent) speak(ctx context.Context) {
 				continue
 			}
 		case <-a.news:
+			a.askForConfirmation(time.Now()) // a second sooner than the tick
 			if pause := a.timing.Alert/10 - time.Since(last); pause > 0 && !wait(ctx, pause) {
 				return
 			}
