@@ -79,6 +79,7 @@ func (r *Route) UnmarshalJSON(b []byte) error {
 	}
 	lat.slower(l.Slowness)
 	lat.tabulate()
+	r.memo.valid = false
 	r.lat, r.rate = lat, failures{bad: l.Bad, all: l.All}
 	r.remodel()
 	return nil

@@ -338,7 +338,7 @@ func TestCheckpointsChangeNothing(t *testing.T) {
 			n := r.at(now)
 			r.Vote(now)
 			for q := range questions {
-				got := r.weigh(n, q)
+				got := r.weigh(n, q) // may be remembered, or resumed
 				r.rewrite(-1)
 				if want := r.weigh(n, q); got != want {
 					t.Fatalf("question %d: resumed %+v, from the start %+v", q, got, want)

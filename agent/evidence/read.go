@@ -25,6 +25,7 @@ type reading struct {
 func (r *Route) ReadSide(now time.Time, err *probes.Error) {
 	n := r.at(now)
 	r.alive(n)
+	r.memo.valid = false
 	m := &r.models[outage]
 	if err == nil {
 		r.blind = false

@@ -28,6 +28,7 @@ type Route struct {
 
 	past   history
 	base   [questions]cusum // over what is older than past
+	memo   memo
 	checks [questions]checkpoint
 	down   [questions]bool // said so last: it takes more to say up again
 	slows  int             // slow canaries in past
@@ -95,6 +96,7 @@ func (r *Route) alive(n time.Duration) {
 func (r *Route) Accepted(now time.Time, id probes.ID, sent time.Time) {
 	n := r.at(now)
 	r.alive(n)
+	r.memo.valid = false
 	if r.past.find(id) >= 0 {
 		return
 	}
@@ -121,6 +123,7 @@ func (r *Route) insert(e entry) {
 func (r *Route) Observe(now time.Time, o Observation) {
 	n := r.at(now)
 	r.alive(n)
+	r.memo.valid = false
 	c := classify(o.Outcome)
 	if c == pending {
 		r.Accepted(now, o.ID, o.Sent)
@@ -207,6 +210,7 @@ func (r *Route) isSlow(o Observation) bool {
 // arrives: that counts). Call it for each failing round of controls, on all routes.
 func (r *Route) Excuse(now time.Time) {
 	n := r.at(now)
+	r.memo.valid = false
 	from, to := n-r.p.Control/2, n+r.p.Control/6
 	if !r.excusedSince || from > r.excuse[1] {
 		r.excuse[0] = from

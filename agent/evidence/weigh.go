@@ -51,6 +51,24 @@ func (r *Route) weigh(now time.Duration, q question) result {
 	if r.quiet(now, q) {
 		return result{cusum: r.base[q], newest: -1}
 	}
+	if m := &r.memo; q == outage && m.valid && m.now == now {
+		return m.result
+	}
+	res := r.weighAll(now, q)
+	if q == outage {
+		r.memo = memo{res, now, true}
+	}
+	return res
+}
+
+// memo is the newest weighing of the outage: one moment asks for it several times.
+type memo struct {
+	result
+	now   time.Duration
+	valid bool // nothing was learned since
+}
+
+func (r *Route) weighAll(now time.Duration, q question) result {
 	from, res := r.resume(q)
 	var (
 		m     = &r.models[q]
@@ -167,6 +185,7 @@ func (r *Route) settle(q question, i int, res result) {
 
 // rewrite says that the canary at i, or all after it, are not what they were.
 func (r *Route) rewrite(i int) {
+	r.memo.valid = false
 	for q := range r.checks {
 		if r.checks[q].place > r.past.gone+i {
 			r.checks[q].place = -1
