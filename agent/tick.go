@@ -75,7 +75,8 @@ func (a *Agent) pruneJournal(ctx context.Context) {
 // maxMeshHealth is the worst mesh health score with which a region still votes.
 const maxMeshHealth = 2
 
-// checkControls checks what is not the provider, four times an interval. With no
+// checkControls checks what is not the provider, four times in Timing.Control: a vote
+// for want of a connection needs a round that passed within half of it. With no
 // controls configured the region has no way to doubt itself.
 func (a *Agent) checkControls(ctx context.Context) {
 	if len(a.cfg.Controls) == 0 {
@@ -106,5 +107,5 @@ func (a *Agent) checkControls(ctx context.Context) {
 		a.mu.Unlock()
 	}
 	check(time.Now())
-	every(ctx, a.timing.Interval/4, check)
+	every(ctx, a.timing.Control/4, check)
 }
