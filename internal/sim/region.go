@@ -56,7 +56,7 @@ func newRegion(e *engine, i int) *region {
 	t := e.w.Timing
 	g.jitter = time.Duration(e.n.r.Float64() * float64(t.Confirm) / 5)
 	g.ticks = time.Duration(e.n.r.Float64() * float64(t.Alert))
-	g.rounds = time.Duration(e.n.r.Float64() * float64(t.Interval) / 4)
+	g.rounds = time.Duration(e.n.r.Float64() * float64(t.Control) / 4)
 	return g
 }
 
@@ -206,7 +206,7 @@ func (g *region) kickTwice() {
 
 // round is the first round of controls at or after t.
 func (g *region) round(t time.Duration) time.Duration {
-	s := g.e.w.Timing.Interval / 4
+	s := g.e.w.Timing.Control / 4
 	k := (t - g.rounds + s - 1) / s
 	return g.rounds + max(0, k)*s
 }
@@ -217,7 +217,7 @@ func (g *region) controls() {
 	if g.e.o.Rule.NoControls {
 		return
 	}
-	s := g.e.w.Timing.Interval / 4
+	s := g.e.w.Timing.Control / 4
 	first := max(g.checked+1, g.e.now-12*s)
 	for at := g.round(first); at <= g.e.now; at += s {
 		g.local.Controls(epoch.Add(at), 3, 3)
