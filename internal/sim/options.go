@@ -42,8 +42,9 @@ func (r *Rule) params(w *World) evidence.Params {
 type Options struct {
 	World        World
 	Rule         Rule
-	Regions      int // N; default 5
-	Coordinators int // default 3
+	Regions      int      // N; default 5
+	Coordinators int      // default 3
+	Domains      []string // failure domain of each region; default: one each
 	Network      Network
 	Seed         uint64
 	Years        float64               // without an outage, to count false pages

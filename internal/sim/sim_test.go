@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mailquorum/agent/evidence"
+	"mailquorum/internal/roster"
 )
 
 func run(t *testing.T, o Options) *Report {
@@ -193,5 +194,25 @@ func BenchmarkOutage(b *testing.B) {
 		if _, err := Run(context.Background(), o); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestFromRoster(t *testing.T) {
+	ro := &roster.Roster{Regions: []roster.Region{{Name: "x", Domain: "one"}, {Name: "y", Domain: "one"}, {Name: "z", Domain: "one"}},
+		Services: []roster.Service{{Name: "inbound"}}, Timing: roster.Timing{Interval: 30 * time.Second}}
+	o, err := FromRoster(ro, "inbound", WorldA())
+	if err != nil || o.Regions != 3 || o.World.Timing.Interval != 30*time.Second {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	o.Outages, o.Kinds, o.Lasts = 2, []Kind{HardFast}, 5*time.Minute
+	if x := run(t, o).Results[0]; x.Missed != 0 { // they have no second domain
+		t.Errorf("%d of %d unseen", x.Missed, x.Trials)
+	}
+	o.Domains, o.Dead = []string{"two", "one", "one"}, 1
+	if x := run(t, o).Results[0]; x.Missed != x.Trials {
+		t.Error("opened by regions of one failure domain of two")
+	}
+	if _, err := FromRoster(ro, "outbound", WorldA()); err == nil {
+		t.Error("no such service, no error")
 	}
 }

@@ -66,7 +66,11 @@ func newCluster(o *Options) *cluster {
 			Key: key.Public(), Address: "sim:1", Credentials: region})
 	}
 	for i := range o.Regions {
-		c.roster.Regions = append(c.roster.Regions, roster.Region{Name: fmt.Sprintf("r%d", i)})
+		region := roster.Region{Name: fmt.Sprintf("r%d", i)}
+		if i < len(o.Domains) {
+			region.Domain = o.Domains[i]
+		}
+		c.roster.Regions = append(c.roster.Regions, region)
 		node(roster.Agent, i)
 	}
 	for i := range o.Coordinators {
