@@ -33,8 +33,6 @@ type queue struct {
 	seq  uint32
 }
 
-func (q *queue) reset() { q.heap, q.seq = q.heap[:0], 0 }
-
 func sooner(a, b *event) bool {
 	return a.at < b.at || a.at == b.at && int32(a.seq-b.seq) < 0
 }
