@@ -42,5 +42,9 @@ fuzz: ## run each fuzz target for FUZZTIME
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
 	  done; done
 
+SIM ?= -years 40 -trials 2000
+sim: ## measure the decision in two simulated worlds, and write docs/decision.md (long)
+	$(GO) run ./internal/sim/decision $(SIM) -o docs/decision.md
+
 clean: ## remove what was built
 	rm -f mailquorum
